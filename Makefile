@@ -1,0 +1,27 @@
+# Every target works on a machine with Python 3.11 to 3.13 and make alone.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install demo test check run
+
+install: .venv/.installed
+
+.venv/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: install
+	$(BIN)/python -m tests.fakes
+
+test: install
+	$(BIN)/python -m pytest -n 2
+
+check: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+run: install
+	$(BIN)/outreach run

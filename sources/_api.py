@@ -1,0 +1,411 @@
+"""One client for all vendors: the session, the rate limit, the login, and what may leave at all.
+
+Retries, backoff and Retry-After are dlt's (`dlt.sources.helpers.requests`). Ours is the strictness:
+only the reads that a vendor module names are sent, redirects are refused, every request (a retried
+one too) takes its place in the rate limit and gets a number, and a reply that is not JSON is an
+error and never an empty page.
+"""
+
+import itertools
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import orjson
+import requests
+from pyrate_limiter import Limiter, Rate
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+
+from ._errors import Stopped, VendorError
+
+Row = dict[str, Any]
+Decoder = Callable[[bytes], Any]
+T = TypeVar("T")
+
+ATTEMPTS = 5  # with waits of 1, 2, 4 and 8 s between them, or what Retry-After says
+BACKOFF = 1.0  # seconds before the first retry
+LONGEST_WAIT = 3600  # seconds of Retry-After that are obeyed
+BREATH = 60.0  # seconds of rest when a rate limit outlasts the retries; then they begin again
+TIMEOUT = (15.0, 120.0)  # seconds to connect, seconds between two bytes of the reply
+RATE_LIMIT_TEXT = re.compile(rb"rate.?limit|too many requests", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A decoded reply. `sent` numbers the requests of a vendor in the order they left."""
+
+    body: Any
+    sent: int
+
+
+@dataclass
+class Meter:
+    """What a run shows of a vendor while it goes on. `stop` ends every wait and every request."""
+
+    requests: int = 0
+    waiting: bool = False
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def check(self) -> None:
+        if self.stop.is_set():
+            raise Stopped
+
+    def wait(self, seconds: float) -> None:
+        """Rest because of a rate limit, visibly."""
+        self.waiting = True
+        self.stop.wait(seconds)
+        self.waiting = False
+        self.check()
+
+
+class Login(AuthBase):
+    """Headers from a token that is fetched when first needed and kept for its life.
+
+    `fetch` returns the token and the epoch second at which it ends (None: not known); `headers`
+    says where it goes.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[], tuple[str, float | None]],
+        headers: Callable[[str], Mapping[str, str]],
+    ) -> None:
+        self._fetch, self._headers = fetch, headers
+        self._token: str | None = None
+        self._ends: float | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers.update(self._headers(self._current()))
+        return request
+
+    def _current(self) -> str:
+        with self._lock:
+            if self._token is None or (self._ends is not None and time.time() >= self._ends - 30):
+                self._token, self._ends = self._fetch()
+            return self._token
+
+    def refused(self, request: requests.PreparedRequest) -> None:
+        """The vendor did not take what this request carried: log in again, once for all threads."""
+        with self._lock:
+            if self._token is not None and all(
+                request.headers.get(name) == value
+                for name, value in self._headers(self._token).items()
+            ):
+                self._token = None
+
+
+class StaticHeaders(AuthBase):
+    """A key that goes with every request. As AuthBase, so that no .netrc overrides it."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = headers
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers.update(self._headers)
+        return request
+
+
+class _Gate(HTTPAdapter):
+    """Every request passes here just before it leaves, first tries and retries alike."""
+
+    def __init__(self, api: "Api") -> None:
+        super().__init__(pool_maxsize=16)
+        self._api = api
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+        number = self._api.pass_gate(request)
+        response = super().send(request, **kwargs)
+        response.sent_as = number  # type: ignore[attr-defined]
+        return response
+
+
+class Api:
+    """What may be asked of one vendor.
+
+    `reads` are the (method, path pattern) pairs that may leave, nothing else does. `secrets` are
+    blotted out of every message. `requests_per_minute` holds over all threads.
+    """
+
+    def __init__(
+        self,
+        vendor: str,
+        base_url: str,
+        *,
+        reads: Sequence[tuple[str, str]],
+        auth: AuthBase,
+        secrets: Sequence[str],
+        requests_per_minute: int,
+        max_in_flight: int = 1,
+        headers: Mapping[str, str] | None = None,
+        ca_bundle: str | None = None,
+        login_urls: Sequence[str] = (),
+        meter: Meter | None = None,
+    ) -> None:
+        self.vendor = vendor
+        self.base_url = base_url.rstrip("/")
+        self.auth = auth
+        self.max_in_flight = max_in_flight
+        self.meter = meter or Meter()
+        self.skew: timedelta | None = None  # how far the vendor's clock is ahead of ours
+        self._secrets = [s for s in secrets if s]
+        self._headers = dict(headers or {}) | {"Accept-Encoding": "gzip, deflate"}
+        self._verify = ca_bundle or True
+        self._reads = [(m, re.compile(re.escape(self.base_url) + p)) for m, p in reads]
+        self._reads += [("POST", re.compile(re.escape(url))) for url in login_urls]
+        # Two thirds of a minute's requests in 40 s: two runs on each other's heels stay under
+        # a limit that counts whole minutes.
+        share = max(1, requests_per_minute * 2 // 3)
+        self._limiter = Limiter(Rate(share, int(60_000 * share / requests_per_minute)))
+        self._numbers = itertools.count(1)
+        self._numbering = threading.Lock()
+
+    # --- asking --------------------------------------------------------------------------------
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None, **how: Any) -> Reply:
+        return self.ask("GET", self.base_url + path, params=params, **how)
+
+    def post(self, path: str, json: Any, params: Mapping[str, Any] | None = None) -> Reply:
+        """A POST that reads: it is retried as a GET is."""
+        return self.ask("POST", self.base_url + path, params=params, json=json)
+
+    def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        decode: Decoder = orjson.loads,
+        auth: AuthBase | None = None,
+        once: bool = False,
+        **request: Any,
+    ) -> Reply:
+        """One request with its retries, and one more with a new login after a 401 or 403.
+
+        `once` sends it a single time, whatever comes back. Raises VendorError.
+        """
+        client = self._single if once else self._client
+        auth = auth or self.auth
+        response = self._send(client, method, url, auth, request)
+        if _rate_limited(response) and not once:
+            self.meter.wait(BREATH)
+            response = self._send(client, method, url, auth, request)
+        if response.status_code in (401, 403) and isinstance(auth, Login) and not once:
+            auth.refused(response.request)
+            response = self._send(client, method, url, auth, request)
+        return self._reply(method, url, response, decode)
+
+    def together(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """The calls' results in their order, `max_in_flight` of them under way at a time."""
+        if self.max_in_flight == 1 or len(calls) < 2:
+            return [call() for call in calls]
+        with ThreadPoolExecutor(self.max_in_flight) as pool:
+            futures = [pool.submit(call) for call in calls]
+            try:
+                return [future.result() for future in futures]
+            finally:
+                for future in futures:
+                    future.cancel()
+
+    # --- the way out ---------------------------------------------------------------------------
+
+    def pass_gate(self, request: requests.PreparedRequest) -> int:
+        """Raises unless the request is one of the vendor's reads; waits for the rate limit."""
+        url = (request.url or "").split("?")[0]
+        if not any(request.method == m and p.fullmatch(url) for m, p in self._reads):
+            raise VendorError(
+                f"{self.vendor}: {request.method} {urlsplit(url).path} is no documented read: "
+                "it was not sent"
+            )
+        self.meter.check()
+        while not self._limiter.try_acquire(self.vendor, blocking=False):
+            self.meter.wait(0.1)
+        self.meter.check()
+        with self._numbering:
+            self.meter.requests += 1
+            return next(self._numbers)
+
+    @cached_property
+    def _client(self) -> Any:
+        return self._make_client(ATTEMPTS)
+
+    @cached_property
+    def _single(self) -> Any:
+        return self._make_client(1)
+
+    def _make_client(self, attempts: int) -> Any:
+        # dlt takes a second to import, which `outreach --help` and `status` need not pay
+        from dlt.sources.helpers.requests import Client
+
+        client = Client(
+            request_timeout=TIMEOUT,
+            raise_for_status=False,
+            request_max_attempts=attempts,
+            request_backoff_factor=BACKOFF,
+            request_max_retry_delay=LONGEST_WAIT,
+            retry_condition=_worth_another_try,
+            session_attrs={"headers": self._headers, "max_redirects": 0},
+        )
+        client._adapter = _Gate(self)  # noqa: SLF001  # the one seam where every attempt passes
+        return client
+
+    def _send(
+        self, client: Any, method: str, url: str, auth: AuthBase, request: dict[str, Any]
+    ) -> requests.Response:
+        self.meter.check()
+        try:
+            # verify goes with each request: REQUESTS_CA_BUNDLE would beat the session's
+            response: requests.Response = client.request(
+                method, url, auth=auth, allow_redirects=False, verify=self._verify, **request
+            )
+        except requests.exceptions.SSLError as error:
+            raise VendorError(
+                f"{_place(method, url)}: the certificate is not trusted ({_cause(error)}); "
+                f"set [sources.{self.vendor}] ca_bundle to the authority's PEM file"
+            ) from None
+        except requests.exceptions.RequestException as error:
+            raise VendorError(
+                f"{_place(method, url)}: no complete reply ({_cause(error)})"
+            ) from None
+        return response
+
+    def _reply(self, method: str, url: str, response: requests.Response, decode: Decoder) -> Reply:
+        status = response.status_code
+        place = _place(method, url)
+        if 300 <= status < 400:
+            raise VendorError(
+                f"{place}: redirected elsewhere, which is refused; set the address that the "
+                f"vendor answers at under [sources.{self.vendor}]",
+                status=status,
+            )
+        if status != 200:
+            text = f"{place}: HTTP {status}{self._said(response)}{_mend(self.vendor, status)}"
+            raise VendorError(text, status=status)
+        try:
+            body = decode(response.content)
+        except ValueError:
+            kind = response.headers.get("Content-Type", "nothing").split(";")[0]
+            raise VendorError(
+                f"{place}: the reply is not JSON but {len(response.content)} bytes of {kind}",
+                status=status,
+            ) from None
+        said = _vendor_time(response)
+        if said:
+            self.skew = said - datetime.now(UTC)
+        return Reply(body, getattr(response, "sent_as", 0))
+
+    def _said(self, response: requests.Response) -> str:
+        """The vendor's own message, without what could be a secret or somebody's number."""
+        try:
+            body = orjson.loads(response.content)
+        except ValueError:
+            return ""
+        said = body.get("message") or body.get("error") if isinstance(body, dict) else None
+        return f" ({self.clean(said)})" if isinstance(said, str) else ""
+
+    def clean(self, text: str) -> str:
+        """Text of a vendor made fit for a log: short, printable, no secrets, no addresses."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        text = re.sub(r"\S{24,}|\S+@\S+|\+?\d[\d\s().-]{5,}\d", "***", text)
+        return re.sub(r"[^\x20-\x7e\xa0-\uffff]", " ", text)[:200]
+
+
+def field_of(body: Any, name: str, kind: type[T], place: str) -> T:
+    """`body[name]`, which must be there and of that kind: a renamed key is no empty page."""
+    if not isinstance(body, dict):
+        raise VendorError(f"{place}: the reply is {_json_kind(body)} where an object belongs")
+    if name not in body:
+        keys = ", ".join(sorted(map(str, body))[:12])
+        raise VendorError(f"{place}: the reply has no '{name}' (it has: {keys})")
+    value = body[name]
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise VendorError(f"{place}: '{name}' is {_json_kind(value)}, not {_KINDS[kind]}")
+    return value
+
+
+def rows_of(value: Any, place: str) -> list[Row]:
+    """A list of objects, or VendorError."""
+    if not isinstance(value, list):
+        raise VendorError(f"{place}: the reply is {_json_kind(value)} where a list belongs")
+    for row in value:
+        if not isinstance(row, dict):
+            raise VendorError(f"{place}: the list holds {_json_kind(row)} where objects belong")
+    return value
+
+
+_KINDS: dict[type, str] = {
+    dict: "an object",
+    list: "a list",
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+}
+
+
+def _json_kind(value: Any) -> str:
+    return "null" if value is None else _KINDS.get(type(value), "something else")
+
+
+def _worth_another_try(response: requests.Response | None, _error: BaseException | None) -> bool:
+    """Replies that dlt's own rules let pass: not JSON though 200, a limit told in other words."""
+    if response is None:
+        return False
+    start = response.content[:64].lstrip()[:1]
+    no_json = response.status_code == 200 and start not in (b"{", b"[")
+    return no_json or _rate_limited(response)
+
+
+def _rate_limited(response: requests.Response) -> bool:
+    """429, a 403 that means it, or (Kore.ai) the words alone in a reply with any status."""
+    status = response.status_code
+    return (
+        status == 429
+        or (status == 403 and "Retry-After" in response.headers)
+        or (
+            status in (200, 400, 403)
+            and len(response.content) < 1000
+            and RATE_LIMIT_TEXT.search(response.content) is not None
+        )
+    )
+
+
+def _place(method: str, url: str) -> str:
+    return f"{method} {urlsplit(url).path}"
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost cause by name: its text would hold the whole URL."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return type(error).__name__
+
+
+def _mend(vendor: str, status: int) -> str:
+    match status:
+        case 401 | 403:
+            return f"; check the credentials under [sources.{vendor}] in .dlt/secrets.toml"
+        case 404:
+            return f"; check the addresses and ids under [sources.{vendor}] in .dlt/config.toml"
+        case 429:
+            return f"; lower [sources.{vendor}] requests_per_minute, or run again later"
+        case _ if status >= 500:
+            return "; the vendor is in trouble: the next run goes on from here"
+        case _:
+            return ""
+
+
+def _vendor_time(response: requests.Response) -> datetime | None:
+    try:
+        return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
+    except (KeyError, ValueError):
+        return None

@@ -1,0 +1,22 @@
+"""What can go wrong with a vendor, in words for the person who reads the log in the morning."""
+
+
+class VendorError(Exception):
+    """One vendor cannot be loaded further; what it loaded so far stays.
+
+    `status` is the HTTP status where the vendor answered with one. The text says what happened,
+    where, and what to do; it never holds a secret or a value of a record.
+    """
+
+    def __init__(self, text: str, *, status: int | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+
+    def at(self, place: str) -> "VendorError":
+        """The same error with the place (endpoint, window) in front."""
+        error = type(self)(f"{place}: {self}", status=self.status)
+        return error.with_traceback(self.__traceback__)
+
+
+class Stopped(Exception):
+    """The run was told to end (Ctrl-C, SIGTERM); not an error of the vendor."""

@@ -1,0 +1,158 @@
+"""Reading a set page by page without losing a row.
+
+Pages move while they are read: a row arrives at the front and pushes another over the edge of a
+page that was read already, a row goes and another is never seen. So what a reading found is held
+against the total that the vendor reports and against itself (`settled`), and a page that repeats
+is an error and not an end.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, Literal
+
+from ._api import Api, Row
+from ._errors import VendorError
+
+READINGS = 6  # of one set, before it counts as never settling
+
+Key = Callable[[Row], Hashable]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows of one reply. `total` and `pages` are what the vendor says of the whole set."""
+
+    rows: list[Row]
+    sent: int
+    total: int | None = None
+    pages: int | None = None
+    up_to: datetime | None = None  # the vendor's time of the request, where it says so
+
+
+@dataclass(frozen=True)
+class Found:
+    """The rows of a set, each key once (`settled` with repeats: as often as the vendor has it)."""
+
+    rows: list[Row]
+    warnings: list[str] = field(default_factory=list)
+
+
+def settled(
+    read: Callable[[], list[Page]],
+    key: Key,
+    place: str,
+    *,
+    keep: Literal["all", "last"] = "all",
+    repeats: bool = False,
+    total: int | None = None,
+) -> Found:
+    """Read a set until it can be trusted: its keys agree with the total, or with the last reading.
+
+    `keep="all"` unites the readings (events: what was seen has happened), `"last"` takes the last
+    one (snapshots: what is gone is gone). `repeats` counts equal keys as rows of their own.
+    `total` stands in where the replies carry none.
+    Raises VendorError when READINGS in a row all differ.
+    """
+    readings: list[list[Page]] = []
+    before: Counter[Hashable] | None = None
+    for _ in range(READINGS):
+        pages = read()
+        readings.append(pages)
+        keys = Counter(key(row) for page in pages for row in page.rows)
+        if not repeats:
+            keys = Counter(dict.fromkeys(keys, 1))
+        doubt = _doubt(pages, keys, key, total)
+        if doubt is None or keys == before:
+            break
+        before = keys
+    else:
+        raise VendorError(f"{place}: {READINGS} readings in a row gave different rows ({doubt})")
+    kept = [pages] if keep == "last" else readings
+    rows = [r for p in pages for r in p.rows] if repeats else _newest(kept, key)
+    return Found(rows, [f"{place}: {doubt}"] if doubt and "total" in doubt else [])
+
+
+def _doubt(pages: list[Page], keys: Counter[Hashable], key: Key, total: int | None) -> str | None:
+    """Why this reading might miss a row, or None."""
+    totals = {page.total for page in pages if page.total is not None} or {total} - {None}
+    if len(totals) > 1:
+        return "the total changed while paging"
+    found = keys.total()
+    if totals and totals != {found}:
+        return f"the vendor reports a total of {totals.pop()}, its pages hold {found}"
+    homes: dict[Hashable, int] = {}
+    for number, page in enumerate(pages):
+        for row in page.rows:
+            if homes.setdefault(key(row), number) != number:
+                return "a row stands on two pages"
+    return None
+
+
+def _newest(readings: list[list[Page]], key: Key) -> list[Row]:
+    """Each key once; the version whose request was sent last."""
+    latest: dict[Hashable, Row] = {}
+    for page in sorted((p for pages in readings for p in pages), key=lambda p: p.sent):
+        for row in page.rows:
+            latest[key(row)] = row
+    return list(latest.values())
+
+
+def numbered_pages(
+    api: Api,
+    fetch: Callable[[int], Page],
+    place: str,
+    *,
+    first: Page | None = None,
+    beyond: bool = False,
+) -> list[Page]:
+    """Pages 1, 2, 3… as far as the vendor says there are, several at a time where it permits.
+
+    `first`: page 1, where it was read already. `beyond`: while the rows are fewer than the total,
+    ask on behind the last page until an empty one, for vendors whose page count is not to be
+    trusted.
+    """
+    pages = [first or fetch(1)]
+    while len(pages) < (last := pages[-1].pages or 0):
+        numbers = range(len(pages) + 1, last + 1)
+        pages += api.together([lambda n=n: fetch(n) for n in numbers])  # type: ignore[misc]
+    _refuse_repeats(pages, place)
+    while beyond and pages[-1].rows and sum(len(p.rows) for p in pages) < (pages[0].total or 0):
+        page = _page_beyond(fetch, len(pages) + 1)
+        if page is None or page.rows == pages[-1].rows:
+            break
+        pages.append(page)
+    return pages
+
+
+def _page_beyond(fetch: Callable[[int], Page], number: int) -> Page | None:
+    try:
+        return fetch(number)
+    except VendorError as error:
+        if error.status in (400, 404, 416, 422):
+            return None
+        raise
+
+
+def _refuse_repeats(pages: list[Page], place: str) -> None:
+    for number, (page, following) in enumerate(pairwise(pages), 1):
+        # rows that are all equal may truly stand on two pages, and a lone one may have moved
+        if page.rows == following.rows and any(row != page.rows[0] for row in page.rows):
+            raise VendorError(f"{place}: page {number + 1} repeats page {number}")
+
+
+def keyed_pages(fetch: Callable[[Any], tuple[Page, Any]], place: str) -> list[Page]:
+    """Pages that each name the key of the next, until none does or a page is empty."""
+    pages: list[Page] = []
+    seen: set[Any] = set()
+    start: Any = None
+    while True:
+        page, start = fetch(start)
+        pages.append(page)
+        if not start or not page.rows:
+            return pages
+        if not isinstance(start, str | int) or start in seen:
+            raise VendorError(f"{place}: the key of the next page repeats: it would never end")
+        seen.add(start)

@@ -1,0 +1,377 @@
+"""What a table of the warehouse looks like, and how a vendor's rows become one.
+
+A `Table` lists the vendor's documented fields in the vendor's words with their kinds. `arrow`
+turns rows, as the vendor sent them, into an Arrow table: snake_case columns, known objects
+flattened with `__`, lists and free-form maps as JSON text, new fields as new columns. A field whose
+type or shape is not what it was raises TypeChanged; nothing is cast in silence.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from typing import Any, Literal
+
+import orjson
+
+from ._api import Row
+from ._errors import VendorError
+
+Kind = Literal[
+    "text",  # a text
+    "code",  # an id, number or code: kept as text, though the vendor may send digits
+    "int",
+    "float",
+    "bool",
+    "time",  # ISO 8601 text with a zone
+    "epoch",  # seconds (or milliseconds, told by their size) since 1970
+    "instant",  # an aware datetime that the source made
+    "date",  # a date that the source made
+    "list",  # JSON
+    "map",  # JSON
+    "json",  # JSON of any shape
+]
+Kept = Literal["newest", "replaced", "history"]
+
+DLT_TYPES: dict[Kind, str] = {
+    "text": "text",
+    "code": "text",
+    "int": "bigint",
+    "float": "double",
+    "bool": "bool",
+    "time": "timestamp",
+    "epoch": "timestamp",
+    "instant": "timestamp",
+    "date": "date",
+    "list": "json",
+    "map": "json",
+    "json": "json",
+}
+GONE = "_gone"  # marks a parent without children; deletes what it had, is never inserted itself
+VERSION = "row_version"
+
+
+class TypeChanged(VendorError):
+    """A field is not what it was: this vendor stops, nothing of the slice is loaded."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the contract.
+
+    `fields`: the vendor's name (a dot goes into an object) to its kind, in the order of columns.
+    `key`: the columns that make a row the same row.
+    `kept`: newest version per key | replaced whole with its parent (`parent`: the columns that
+    name it) | history (SCD2; `parent`: the column that names the list it was read from).
+    `own`: fields that the source adds, which are no part of what the vendor said of a row.
+    `newest`: the column that tells how fresh the table is.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    fields: Mapping[str, Kind]
+    kept: Kept = "newest"
+    parent: str | None = None
+    own: frozenset[str] = frozenset()
+    newest: str | None = None
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    @property
+    def columns(self) -> dict[str, Kind]:
+        columns = {column_name(name): kind for name, kind in self.fields.items()}
+        return columns | ({VERSION: "text"} if self.kept == "history" else {})
+
+    def key_of(self, row: Row) -> tuple[Any, ...]:
+        """The key of a row as the vendor sent it; raises where a part is missing."""
+        parts = tuple(row.get(name) for name in self._key_fields)
+        if None in parts:
+            missing = self._key_fields[parts.index(None)]
+            raise TypeChanged(f"{self.name}: a row came without its key '{missing}'")
+        return parts
+
+    @property
+    def _key_fields(self) -> tuple[str, ...]:
+        by_column = _columns_to_fields(tuple(self.fields))
+        return tuple(by_column[column] for column in self.key)
+
+
+@cache
+def _columns_to_fields(fields: tuple[str, ...]) -> dict[str, str]:
+    return {column_name(field): field for field in fields}
+
+
+@cache
+def column_name(field: str) -> str:
+    """`party.touchpointKey` to `party__touchpoint_key`."""
+    naming = _naming()
+    return "__".join(naming(part) for part in field.split("."))
+
+
+@cache
+def _naming() -> Callable[[str], str]:
+    from dlt.common.normalizers.naming.snake_case import NamingConvention
+
+    return NamingConvention().normalize_identifier
+
+
+def column_hints(table: Table) -> dict[str, dict[str, Any]]:
+    """The declared columns as dlt wants them. Fresh dicts each time: dlt writes into them."""
+    hints: dict[str, dict[str, Any]] = {}
+    for column, kind in table.columns.items():
+        hint = {"data_type": DLT_TYPES[kind], "nullable": column not in (*table.key, VERSION)}
+        if hint["data_type"] == "timestamp":
+            hint |= {"timezone": True, "precision": 6}
+        hints[column] = hint
+    if table.kept == "replaced" and table.parent:
+        hints[GONE] = {"data_type": "bool", "nullable": True, "hard_delete": True}
+        # a tombstone has no more than the parent's name
+        for column in table.key:
+            hints[column]["nullable"] = column != table.parent
+    return hints
+
+
+# --- rows to Arrow -------------------------------------------------------------------------------
+
+
+def arrow(table: Table, rows: Sequence[Row], known: Mapping[str, str]) -> tuple[Any, set[str]]:
+    """Rows of one slice as a `pyarrow.Table`, and which new columns of it hold JSON.
+
+    `known` are the warehouse's columns of this table with their dlt types: a new field of an
+    earlier night keeps the type it got.
+    """
+    import pyarrow as pa
+
+    arrays: dict[str, Any] = {}
+    new_json: set[str] = set()
+    for field, values in _declared(table, rows).items():
+        column = column_name(field)
+        arrays[column] = _array(table, field, table.fields[field], values)
+    for column, values in _unknown(table, rows).items():
+        if column in arrays or column.startswith("_dlt") or column in (VERSION, GONE):
+            raise TypeChanged(f"{table.name}: two fields of the vendor share the name '{column}'")
+        if all(value is None for value in values):
+            continue
+        arrays[column], is_json = _new_column(table, column, values, known.get(column))
+        if is_json:
+            new_json.add(column)
+    result = pa.table(arrays)
+    if table.kept == "history":
+        result = result.append_column(VERSION, pa.array(_versions(table, result), pa.string()))
+    return result, new_json
+
+
+def with_gone(table: Table, built: Any, parents: Sequence[str]) -> Any:
+    """The built children plus a tombstone for each parent that has none."""
+    import pyarrow as pa
+
+    assert table.parent
+    stones = pa.table(
+        {
+            table.parent: pa.array(parents, pa.string()),
+            GONE: pa.array([True] * len(parents), pa.bool_()),
+        }
+    )
+    built = built.append_column(GONE, pa.nulls(len(built), pa.bool_()))
+    return pa.concat_tables([built, stones], promote_options="default")
+
+
+def _declared(table: Table, rows: Sequence[Row]) -> dict[str, list[Any]]:
+    """The values of each declared field, row by row; an object that is none raises."""
+    inner: dict[str, list[Row]] = {"": list(rows)}
+    values: dict[str, list[Any]] = {}
+    for field in table.fields:
+        prefix, _, name = field.rpartition(".")
+        if prefix not in inner:
+            outer, _, last = prefix.rpartition(".")
+            inner[prefix] = _objects(table, prefix, [row.get(last) for row in inner[outer]])
+        values[field] = [row.get(name) for row in inner[prefix]]
+    return values
+
+
+def _objects(table: Table, field: str, values: list[Any]) -> list[Row]:
+    for value in values:
+        if value is not None and not isinstance(value, dict) and value != []:
+            raise _changed(table, field, "an object", value)
+    return [value or {} for value in values]
+
+
+def _unknown(table: Table, rows: Sequence[Row]) -> dict[str, list[Any]]:
+    """Values of the fields that the vendor's page does not name, by column."""
+    prefixes = {f.rpartition(".")[0] for f in table.fields if "." in f}
+    unknown: dict[str, list[Any]] = {}
+    for prefix in ("", *sorted(prefixes)):
+        objects = rows if not prefix else [_inside(row, prefix) for row in rows]
+        seen: set[str] = set().union(*objects) if objects else set()
+        start = f"{prefix}." if prefix else ""
+        for name in sorted(seen):
+            if start + name in table.fields or start + name in prefixes:
+                continue
+            if "." in name:
+                column = column_name(start + name.replace(".", "_"))
+            else:
+                column = column_name(start + name)
+            if column in unknown:
+                raise TypeChanged(
+                    f"{table.name}: two fields of the vendor share the name '{column}'"
+                )
+            unknown[column] = [obj.get(name) for obj in objects]
+    return unknown
+
+
+def _inside(row: Row, prefix: str) -> Row:
+    for name in prefix.split("."):
+        row = row.get(name) or {}
+    return row
+
+
+def _array(table: Table, field: str, kind: Kind, values: list[Any]) -> Any:
+    """One column. Raises TypeChanged unless every value is of its kind."""
+    import pyarrow as pa
+
+    if kind in ("list", "map", "json"):
+        return pa.array(_json_texts(table, field, kind, values), pa.string())
+    if kind == "code":
+        values = [str(v) if type(v) is int else v for v in values]
+    if kind == "time":
+        values = [None if v == "" else v for v in values]
+    try:
+        inferred = pa.array(values)
+        return _as_kind(inferred, kind)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        index = next((i for i, v in enumerate(values) if not _fits(v, kind)), None)
+        if index is None:
+            raise TypeChanged(f"{table.name}.{column_name(field)}: a value out of range") from None
+        raise _changed(table, field, _EXPECTED[kind], values[index]) from None
+
+
+def _as_kind(array: Any, kind: Kind) -> Any:
+    """An inferred array as the declared type, or an Arrow error; nothing is rounded or guessed."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    targets = {
+        "text": pa.string(),
+        "code": pa.string(),
+        "int": pa.int64(),
+        "float": pa.float64(),
+        "bool": pa.bool_(),
+        "date": pa.date32(),
+    }
+    moment = pa.timestamp("us", "UTC")
+    is_number = pa.types.is_integer(array.type) or pa.types.is_floating(array.type)
+    if pa.types.is_null(array.type):
+        return pa.nulls(len(array), targets.get(kind, moment))
+    if kind == "time" and pa.types.is_string(array.type):
+        try:
+            return array.cast(moment)
+        except pa.ArrowInvalid:  # more than six digits of a second
+            return array.cast(pa.timestamp("ns", "UTC")).cast(moment, safe=False)
+    if kind == "epoch" and is_number:
+        seconds = array.cast(pa.float64())
+        seconds = pc.if_else(pc.greater(pc.abs(seconds), 1e11), pc.divide(seconds, 1e3), seconds)
+        return pc.round(pc.multiply(seconds, 1e6)).cast(pa.int64()).cast(moment)
+    if kind == "instant" and pa.types.is_timestamp(array.type) and array.type.tz:
+        return array.cast(moment)
+    if kind in ("int", "float") and is_number:
+        return array.cast(targets[kind])  # safe: 1.5 into a whole number raises
+    if kind in targets and array.type == targets[kind]:
+        return array
+    raise pa.ArrowTypeError(kind)
+
+
+_PYTHON: dict[Kind, tuple[type, ...]] = {
+    "text": (str,),
+    "code": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "time": (str,),
+    "epoch": (int, float),
+    "instant": (datetime,),
+    "date": (date,),
+    "list": (list,),
+    "map": (dict,),
+}
+_EXPECTED: dict[Kind, str] = {
+    "text": "a text",
+    "code": "a text or a whole number",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "time": "an ISO 8601 time with its zone",
+    "epoch": "a time in epoch seconds",
+    "instant": "a time",
+    "date": "a date",
+    "list": "a list",
+    "map": "an object",
+}
+
+
+def _fits(value: Any, kind: Kind) -> bool:
+    if value is None:
+        return True
+    if kind == "int" and isinstance(value, float):
+        return value.is_integer()
+    if kind == "time" and isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value).tzinfo is not None
+        except ValueError:
+            return False
+    return isinstance(value, _PYTHON[kind]) and (kind == "bool" or not isinstance(value, bool))
+
+
+def _json_texts(table: Table, field: str, kind: Kind, values: list[Any]) -> list[str | None]:
+    """JSON texts; an empty list may stand for an empty map and the other way round."""
+    shapes = _PYTHON.get(kind)
+    for value in values:
+        if shapes and value is not None and not isinstance(value, shapes) and value not in ([], {}):
+            raise _changed(table, field, _EXPECTED[kind], value)
+    return [None if v is None else json_text(v) for v in values]
+
+
+def json_text(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _new_column(
+    table: Table, column: str, values: list[Any], known: str | None
+) -> tuple[Any, bool]:
+    """A field that no document names: text, or JSON (then True) where it is an object or a list."""
+    import pyarrow as pa
+
+    nested = next((v for v in values if isinstance(v, dict | list)), None)
+    if nested is not None and known == "text":
+        raise _changed(table, column, "a plain value", nested)
+    is_json = nested is not None or known == "json"
+    texts = [
+        v if v is None or (isinstance(v, str) and not is_json) else json_text(v) for v in values
+    ]
+    return pa.array(texts, pa.string()), is_json
+
+
+def _changed(table: Table, field: str, was: str, value: Any) -> TypeChanged:
+    """Says where and what kind, never the value."""
+    names = {str: "a text", bool: "true or false", int: "a whole number", float: "a number"}
+    names |= {dict: "an object", list: "a list"}
+    now = names.get(type(value), "something else")
+    now = f"{now} that is none" if now == was or now in was else now
+    return TypeChanged(
+        f"{table.name}.{column_name(field)} was {was}, the vendor now sends {now}; "
+        "nothing of this slice was loaded"
+    )
+
+
+def _versions(table: Table, built: Any) -> list[str]:
+    """A hash over the vendor's documented fields; missing and null are the same."""
+    fields = [c for f, c in ((f, column_name(f)) for f in table.fields) if f not in table.own]
+    return [
+        hashlib.md5(  # noqa: S324  # tells versions apart, guards nothing
+            orjson.dumps(
+                {k: v for k, v in row.items() if v is not None}, option=orjson.OPT_SORT_KEYS
+            )
+        ).hexdigest()
+        for row in built.select(fields).to_pylist()
+    ]

@@ -1,0 +1,166 @@
+"""The windows of time by which an endpoint is read, tonight or in a backfill.
+
+A cursor is the end of the last closed window, never the largest time seen in the rows: clocks
+differ and rows arrive late. Each night starts at the cursor less the lookback, because rows change
+after they appeared; once a week it starts 30 days back.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from ._api import Api
+from ._endpoints import Night, Read, Slice, State, Window, Windowed
+from ._errors import VendorError
+
+DEEP_EVERY = timedelta(days=7)
+DEEP_BACK = timedelta(days=30)
+DAY = timedelta(days=1)
+
+
+def first_instant(endpoint: Windowed, night: Night) -> datetime:
+    """Where a first load of this endpoint begins."""
+    start = night.settings.get("start_date")
+    first = parse_time(start) if start else night.now - timedelta(days=90)
+    if endpoint.keeps:
+        oldest = night.now - endpoint.keeps
+        first = max(first, oldest) if start else oldest
+    return min(first, night.now - timedelta(minutes=1))
+
+
+def nightly(endpoint: Windowed, night: Night) -> list[Window]:
+    """The windows of a nightly run, oldest first: late changes, then what is new."""
+    state = night.state(endpoint.name)
+    first = first_instant(endpoint, night)
+    if "cursor" not in state:
+        return tiles(first, night.now, endpoint.step)
+    cursor = parse_time(state["cursor"])
+    start = cursor - timedelta(days=float(night.settings["lookback_days"]))
+    if is_deep(state, night.now):
+        start = min(start, cursor - DEEP_BACK)
+    if cursor >= first:
+        start = max(start, first)
+    days = (date.fromisoformat(d) for d in state.get("unfinished", ()))
+    again = sorted(d for d in days if midnight(d) < start and midnight(d) >= night.now - DEEP_BACK)
+    return [w for run in runs_of_days(again) for w in tiles(*run, endpoint.step)] + tiles(
+        start, night.now, endpoint.step
+    )
+
+
+def is_deep(state: State, now: datetime) -> bool:
+    """Whether this run reads 30 days back: once a week."""
+    return "deep_at" in state and now - parse_time(state["deep_at"]) >= DEEP_EVERY
+
+
+def tiles(start: datetime, end: datetime, step: timedelta) -> list[Window]:
+    """Windows of at most `step` that cover [start, end] without a gap, oldest first."""
+    windows = []
+    while start < end:
+        stop = min(start + step, end)
+        windows.append(Window(start, stop))
+        start = stop
+    return windows
+
+
+def runs_of_days(days: Iterable[date]) -> list[tuple[datetime, datetime]]:
+    """Neighbouring days joined: the instants at which each run starts and ends."""
+    runs: list[tuple[datetime, datetime]] = []
+    for day in sorted(days):
+        start = midnight(day)
+        if runs and runs[-1][1] == start:
+            start = runs.pop()[0]
+        runs.append((start, midnight(day) + DAY))
+    return runs
+
+
+def read_nightly(endpoint: Windowed, api: Api, night: Night) -> Iterator[Slice]:
+    """One slice per window; the state of each says how far the endpoint has got with it."""
+    state = night.state(endpoint.name)
+    deep = is_deep(state, night.now) or "deep_at" not in state
+    windows = nightly(endpoint, night)
+    for window, read in _read_all(endpoint, api, night, windows):
+        reached = read.cursor or window.end
+        before = parse_time(state["cursor"]) if "cursor" in state else reached
+        state = state | dict(read.state) | {"cursor": iso(max(before, reached))}
+        state["unfinished"] = _still_unfinished(state, window, read, night.now)
+        if deep and window.end >= night.now:
+            state["deep_at"] = iso(night.now)
+        night.states[endpoint.name] = state
+        yield Slice(
+            read.rows, dict(state), str(window), parents=_parents(read), warnings=read.warnings
+        )
+
+
+def read_span(endpoint: Windowed, api: Api, night: Night, span: Window) -> Iterator[Slice]:
+    """The windows of a backfill. Progress is kept per span; the nightly cursor stays."""
+    name = f"{iso(span.start)}/{iso(span.end)}"
+    done = dict(night.state(endpoint.name).get("backfills", {}))
+    start = parse_time(done.get(name, iso(span.start)))
+    for window, read in _read_all(endpoint, api, night, tiles(start, span.end, endpoint.step)):
+        done[name] = iso(window.end)
+        yield Slice(
+            read.rows,
+            dict(read.state) | {"backfills": dict(done)},
+            str(window),
+            parents=_parents(read),
+            warnings=read.warnings,
+        )
+
+
+def forget_span(endpoint: Windowed, night: Night, span: Window) -> dict[str, Any]:
+    """The state in which a finished backfill may be asked for again."""
+    done = dict(night.state(endpoint.name).get("backfills", {}))
+    done.pop(f"{iso(span.start)}/{iso(span.end)}", None)
+    return {"backfills": done}
+
+
+def _read_all(
+    endpoint: Windowed, api: Api, night: Night, windows: list[Window]
+) -> Iterator[tuple[Window, Read]]:
+    """Read the windows in turn; one that stopped early is gone on with until its end."""
+    for window in windows:
+        step = endpoint.step
+        rest: Window | None = window
+        while rest:
+            api.meter.check()
+            part = replace(rest, end=min(rest.end, rest.start + step))
+            try:
+                read = endpoint.read(api, night, part)
+            except VendorError as error:
+                raise error.at(f"{endpoint.name} {part}") from error
+            until = read.until or part.end
+            step = min(endpoint.step, 2 * (until - part.start))
+            yield Window(part.start, until), read
+            rest = Window(until, rest.end) if until < rest.end else None
+
+
+def _parents(read: Read) -> tuple[str, ...]:
+    return tuple(
+        str(row[table.key[0]])
+        for table, rows in read.rows.items()
+        if table.kept == "replaced" and table.parent is None
+        for row in rows
+    )
+
+
+def _still_unfinished(state: State, window: Window, read: Read, now: datetime) -> list[str]:
+    """Days that held a row in a state that is not final when they were last read."""
+    days = {date.fromisoformat(d) for d in state.get("unfinished", ())}
+    covered = {d for d in days if window.start <= midnight(d) and midnight(d) + DAY <= window.end}
+    recent = {d for d in (days - covered) | read.unfinished if midnight(d) >= now - DEEP_BACK - DAY}
+    return sorted(map(str, recent))
+
+
+def midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat()
+
+
+def parse_time(text: str | date | datetime) -> datetime:
+    """An ISO date or time; without a zone it is UTC. Raises ValueError."""
+    moment = datetime.fromisoformat(str(text))
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
