@@ -1,0 +1,232 @@
+"""The command line: `outreach`, also `python -m pipelines`.
+
+Exit codes: 0 done; 1 a vendor failed or a list was held back, the rest is published; 2 wrong use or
+configuration; 3 the audit refused; 70 a bug of ours; 75 another run holds the lock; 130 and 143
+interrupted.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from . import catalog
+from . import config as configuration
+from .config import Config
+from .errors import Busy, ConfigError, Refused
+
+app = typer.Typer(
+    name="outreach",
+    help="Five outreach systems into one DuckDB warehouse, every night, correctly and once.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Vendors = Annotated[list[str] | None, typer.Argument(help="vonage, avaamo, inwise, koreai, dialer")]
+LogFormat = Annotated[str, typer.Option("--log-format", help="text or json, on stderr")]
+
+
+@app.command()
+def run(
+    vendors: Vendors = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="print windows and requests, touch nothing")
+    ] = False,
+    no_marts: Annotated[bool, typer.Option("--no-marts", help="raw tables only")] = False,  # noqa: ARG001  # the marts come with their own issue
+    accept_shrink: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--accept-shrink", metavar="VENDOR[:CAMPAIGN]", help="take a shorter list as real"
+        ),
+    ] = None,
+    log_format: LogFormat = "text",
+) -> None:
+    """Load every configured vendor (or those named) to now, audit, publish."""
+    config = _config(log_format)
+    names = configuration.wanted(config, vendors or [])
+    accepted = _accepted(accept_shrink or [])
+    if dry_run:
+        from .plan import print_plan
+
+        print_plan(config, names, _now())
+        return
+    if not names:
+        raise ConfigError(
+            "no vendor is configured: set credentials in .dlt/secrets.toml "
+            "(see .dlt/example.secrets.toml)"
+        )
+    from .run import Job
+
+    _carry_out(config, Job(names, _now(), "run", accepted))
+
+
+@app.command()
+def backfill(
+    vendor: Annotated[str, typer.Argument(help="one vendor")],
+    since: Annotated[str, typer.Option("--since", metavar="DATE", help="first UTC day")],
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="DATE", help="the day after the last")
+    ] = None,
+    log_format: LogFormat = "text",
+) -> None:
+    """Load the UTC days [since, until) of one vendor again; the nightly cursor stays."""
+    config = _config(log_format)
+    configuration.wanted(config, [vendor])
+    from .plan import backfill_span
+    from .run import Job
+
+    span = backfill_span(config, vendor, since, until, _now())
+    _carry_out(config, Job([vendor], _now(), "backfill", span=span))
+
+
+@app.command()
+def check(vendors: Vendors = None, log_format: LogFormat = "text") -> None:
+    """Credentials, reachability, clock, and the readings that are configuration, a line each."""
+    config = _config(log_format)
+    names = configuration.wanted(config, vendors or [])
+    from .check import print_check
+
+    raise typer.Exit(print_check(config, names, _now()))
+
+
+@app.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+    log_format: LogFormat = "text",
+) -> None:
+    """Per vendor and table: last good load, newest record, rows, lag, last error."""
+    config = _config(log_format)
+    from .status import print_status
+
+    raise typer.Exit(print_status(config, _now(), as_json=as_json))
+
+
+@app.command()
+def reset(vendor: Annotated[str, typer.Argument(help="one vendor")]) -> None:
+    """Forget a vendor's cursor so that the next run reads its whole span again."""
+    config = _config("text")
+    configuration.wanted(config, [vendor])
+    from .run import Board, reset_vendor
+
+    reset_vendor(config, vendor, Board(say=_say))
+    _say(f"{vendor}: the next run reads its whole span again; no row was deleted")
+
+
+# --- around the commands -------------------------------------------------------------------------
+
+
+def _config(log_format: str) -> Config:
+    if log_format not in ("text", "json"):
+        raise ConfigError("--log-format must be text or json")
+    from .show import set_up_logging
+
+    set_up_logging(log_format)
+    return configuration.load(Path.cwd())
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def _say(text: str) -> None:
+    typer.echo(text)
+
+
+def _accepted(words: list[str]) -> dict[str, frozenset[str]]:
+    """`--accept-shrink` words by vendor; no campaign means all of them."""
+    accepted: dict[str, frozenset[str]] = {}
+    for word in words:
+        vendor, _, campaign = word.partition(":")
+        if vendor not in catalog.NAMES:
+            raise ConfigError(f"--accept-shrink {word}: '{vendor}' is no vendor")
+        accepted[vendor] = accepted.get(vendor, frozenset()) | {campaign or "*"}
+    return accepted
+
+
+def _carry_out(config: Config, job: Any) -> None:
+    """A run with its progress on the terminal, its signals, its summary and its exit code."""
+    from sources._errors import Stopped
+
+    from .run import Board, run
+    from .show import Show
+
+    show = Show()
+    board = Board(say=show.say, slice_loaded=show.slice_loaded)
+    got = _stop_on_signals(board.stop)
+    try:
+        with show.watching(board):
+            code = run(config, job, board)
+    except Stopped:
+        show.interrupted(board)
+        sys.stdout.flush()
+        os._exit(128 + got[0])  # worker threads may sit in a slow request
+    show.summary(board, config)
+    raise typer.Exit(code)
+
+
+def _stop_on_signals(stop: threading.Event) -> list[int]:
+    """Ctrl-C and SIGTERM set `stop`; a second one, or a few seconds, ends the process at once."""
+    got = [signal.SIGINT.value]
+
+    def handler(number: int, _frame: Any) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        got[0] = number
+        stop.set()
+        if "dlt" in sys.modules:
+            from dlt.common.runtime import signals
+
+            signals.set_received_signal(number)
+            signals.wake_all()
+        bound = threading.Timer(6, os._exit, (128 + number,))
+        bound.daemon = True
+        bound.start()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
+    return got
+
+
+def main() -> None:
+    """Run the command; what went wrong becomes one line on stderr and an exit code."""
+    code = _guarded(lambda: app(standalone_mode=False))
+    sys.stdout.flush()
+    raise SystemExit(code)
+
+
+def _guarded(command: Callable[[], Any]) -> int:
+    import click
+
+    try:
+        result = command()
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.exceptions.Abort:
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (ConfigError, Refused) as error:
+        typer.echo(f"outreach: {error}", err=True)
+        return 2
+    except Busy as error:
+        typer.echo(f"outreach: {error}", err=True)
+        return 75
+    except Exception as error:  # noqa: BLE001  # the last resort: a bug of ours, told as such
+        import traceback
+
+        traceback.print_exc()
+        typer.echo(f"outreach: a bug of ours: {type(error).__name__}", err=True)
+        return 70
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,13 @@
+"""Ends of a command that are no fault of a vendor's. Nothing heavy is imported here."""
+
+
+class ConfigError(Exception):
+    """A mistake of the user: one line that names the key and how to set it. Exit code 2."""
+
+
+class Refused(Exception):
+    """The files are not what a run may build on; the text says what mends it. Exit code 2."""
+
+
+class Busy(Exception):
+    """Another run holds the warehouse. Exit code 75."""

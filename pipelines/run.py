@@ -1,0 +1,241 @@
+"""A whole run: every vendor side by side, one load at a time, then the publish.
+
+One vendor's failure is that vendor's alone: it is told in the summary, in ops.runs and by the exit
+code, and what the others loaded is published.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+# Before dlt is imported: no telemetry, no signal handlers of its own, load ids on Arrow tables.
+os.environ.update(
+    RUNTIME__DLTHUB_TELEMETRY="false",
+    RUNTIME__INTERCEPT_SIGNALS="false",
+    RUNTIME__LOG_LEVEL="ERROR",
+    NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID="true",
+)
+
+from sources._api import Meter
+from sources._endpoints import Endpoint, Night, Slice, Vendor, Window, Windowed
+from sources._errors import Stopped, VendorError
+from sources._windows import forget_span, read_nightly, read_span
+
+from . import catalog, warehouse
+from .config import Config
+
+GRACE_SECONDS = 4.0  # from the signal to the end, for loads that are under way
+
+log = logging.getLogger("outreach")
+
+
+@dataclass
+class Progress:
+    """One vendor's part of a run, as it goes on and as it ended."""
+
+    vendor: str
+    meter: Meter
+    status: str = "running"  # running | ok | held | failed | interrupted
+    endpoint: str = ""
+    label: str = ""
+    rows: int = 0
+    error: str | None = None
+    warnings: list[str] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    ended_at: datetime | None = None
+    load_seconds: float = 0.0
+    slice_loaded: Callable[["Progress"], None] = lambda _progress: None
+
+    @property
+    def extract_seconds(self) -> float:
+        ended = self.ended_at or datetime.now(UTC)
+        return max(0.0, (ended - self.started_at).total_seconds() - self.load_seconds)
+
+    def as_row(self, run_id: str) -> dict[str, Any]:
+        """A row of ops.runs."""
+        return {
+            "run_id": run_id,
+            "vendor": self.vendor,
+            "started_at": self.started_at,
+            "ended_at": self.ended_at,
+            "status": self.status,
+            "rows": self.rows,
+            "requests": self.meter.requests,
+            "extract_seconds": round(self.extract_seconds, 3),
+            "load_seconds": round(self.load_seconds, 3),
+            "error": self.error,
+            "warnings": warehouse.as_json(self.held + self.warnings),
+        }
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run is to do: the vendors, and of one of them a span to load again."""
+
+    vendors: Sequence[str]
+    now: datetime
+    command: str = "run"
+    accept_shrink: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    span: Window | None = None
+
+
+@dataclass
+class Board:
+    """Who watches a run: each vendor's progress, what is said aloud, and the way to stop it."""
+
+    say: Callable[[str], None]
+    stop: threading.Event = field(default_factory=threading.Event)
+    vendors: dict[str, Progress] = field(default_factory=dict)
+    slice_loaded: Callable[[Progress], None] = lambda _progress: None
+
+
+def run(config: Config, job: Job, board: Board) -> int:
+    """Load, publish, and say how it went. Returns the exit code.
+
+    Raises warehouse.Busy and warehouse.Refused before anything is touched, Stopped when told to.
+    """
+    with warehouse.locked(config, job.command):
+        connection = warehouse.open_work(config, board.say)
+        return _run(config, job, board, connection)
+
+
+def _run(config: Config, job: Job, board: Board, connection: warehouse.Connection) -> int:
+    from .load import VendorLoad, forget_marks, marked
+
+    run_id = f"{job.now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
+    warehouse.close_interrupted_runs(connection)
+    turn = threading.Lock()
+    loads = {
+        name: VendorLoad(catalog.vendor(name), connection, config.work_dir, turn)
+        for name in catalog.NAMES
+    }
+    for load in loads.values():
+        load.make_tables()
+    for name in job.vendors:
+        board.vendors[name] = Progress(
+            name, Meter(stop=board.stop), slice_loaded=board.slice_loaded
+        )
+    warehouse.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
+    threads = [
+        threading.Thread(target=_work, args=(config, job, loads[name], progress), daemon=True)
+        for name, progress in board.vendors.items()
+    ]
+    _wait_for(threads, board.stop)
+    if board.stop.is_set():
+        raise Stopped
+    for name in [n for n in catalog.NAMES if marked(config.work_dir, n, connection)]:
+        board.say(f"{name}: its last load did not end; it is published as it last was")
+        warehouse.put_back(connection, config, name)
+        forget_marks(config.work_dir, name)
+        loads[name] = VendorLoad(catalog.vendor(name), connection, config.work_dir, turn)
+        loads[name].make_tables()
+    # The place of the marts and the audit: between the last load and the publish.
+    warehouse.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
+    states = {name: loads[name].states() for name in job.vendors}
+    warehouse.publish(config, connection, run_id, board.say)
+    for name in job.vendors:
+        catalog.vendor(name).published(config.work_dir, states[name])
+    return 0 if all(p.status == "ok" for p in board.vendors.values()) else 1
+
+
+def reset_vendor(config: Config, vendor: str, board: Board) -> None:
+    """Forget a vendor's cursors, in the work file and the published one. Deletes no row."""
+    from .load import VendorLoad
+
+    with warehouse.locked(config, f"reset {vendor}"):
+        connection = warehouse.open_work(config, board.say)
+        load = VendorLoad(catalog.vendor(vendor), connection, config.work_dir, threading.Lock())
+        load.make_tables()
+        load.forget_cursors()
+        run_id = f"reset-{os.urandom(3).hex()}"
+        warehouse.publish(config, connection, run_id, board.say)
+
+
+def _wait_for(threads: Sequence[threading.Thread], stop: threading.Event) -> None:
+    """Until all are done, or a few seconds after `stop`: a thread may sit in a slow request."""
+    for thread in threads:
+        thread.start()
+    patience = GRACE_SECONDS
+    for thread in threads:
+        while thread.is_alive() and patience > 0:
+            thread.join(0.1)
+            patience -= 0.1 if stop.is_set() else 0.0
+
+
+def _work(config: Config, job: Job, load: Any, progress: Progress) -> None:
+    """One vendor from its first request to its last load, in a thread of its own."""
+    try:
+        _load_vendor(config, job, load, progress)
+        progress.status = "held" if progress.held else "ok"
+    except Stopped:
+        progress.status = "interrupted"
+    except VendorError as error:
+        progress.status, progress.error = "failed", str(error)
+    except Exception as error:  # whatever breaks here is this vendor's failure alone
+        log.debug("%s failed", progress.vendor, exc_info=True)
+        progress.status = "interrupted" if progress.meter.stop.is_set() else "failed"
+        progress.error = _root_cause(error)
+    progress.load_seconds = load.seconds
+    progress.ended_at = datetime.now(UTC)
+
+
+def _load_vendor(config: Config, job: Job, load: Any, progress: Progress) -> None:
+    vendor: Vendor = load.vendor
+    settings = config.sources[vendor.name]
+    api = vendor.connect(settings, progress.meter)
+    night = Night(
+        now=job.now,
+        settings=settings,
+        states=load.states(),
+        accept_shrink=job.accept_shrink.get(vendor.name, frozenset()),
+        work_dir=config.work_dir,
+    )
+    for endpoint in vendor.endpoints:
+        if job.span and not isinstance(endpoint, Windowed):
+            continue
+        progress.endpoint, progress.label = endpoint.name, ""
+        _load_endpoint(endpoint, _slices(endpoint, job, night, api), load, progress)
+        if job.span and isinstance(endpoint, Windowed):
+            load.load(endpoint, Slice({}, forget_span(endpoint, night, job.span), "done"))
+        else:
+            load.whole(endpoint)
+
+
+def _slices(endpoint: Endpoint, job: Job, night: Night, api: Any) -> Iterator[Slice]:
+    if not isinstance(endpoint, Windowed):
+        return endpoint.read(api, night)
+    if job.span:
+        return read_span(endpoint, api, night, job.span)
+    return read_nightly(endpoint, api, night)
+
+
+def _load_endpoint(
+    endpoint: Endpoint, slices: Iterator[Slice], load: Any, progress: Progress
+) -> None:
+    from .load import gathered
+
+    for piece in gathered(_watched(slices, progress)):
+        progress.meter.check()
+        load.load(endpoint, piece)
+        progress.rows += len(piece)
+        progress.warnings += piece.warnings
+        progress.held += piece.held
+        progress.slice_loaded(progress)
+
+
+def _watched(slices: Iterator[Slice], progress: Progress) -> Iterator[Slice]:
+    for piece in slices:
+        progress.label = piece.label
+        yield piece
+
+
+def _root_cause(error: BaseException) -> str:
+    """The innermost cause, for dlt wraps what went wrong; one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

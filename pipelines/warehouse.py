@@ -1,0 +1,432 @@
+"""The work file and the published file: the one place that knows DuckDB.
+
+Loads go into a work file, for DuckDB lets one process write or many read. The published file is a
+copy put in place by one atomic replace: who has the old one open goes on reading it. The published
+file is the only state: the work file is made from it whenever it is absent or not its match.
+"""
+
+import base64
+import fcntl
+import json
+import os
+import shutil
+import socket
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from .config import Config
+from .errors import Busy, Refused
+
+CONTRACT_VERSION = 1
+# What DuckDB 1.1 to 1.5 open; nothing is downloaded, nothing depends on the machine's zone.
+SETTINGS = {
+    "storage_compatibility_version": "v1.0.0",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+OPS = """
+create schema if not exists ops;
+create table if not exists ops.runs (
+    run_id varchar not null, vendor varchar not null,
+    started_at timestamptz not null, ended_at timestamptz, status varchar not null,
+    "rows" bigint, requests bigint, extract_seconds double, load_seconds double,
+    error varchar, warnings json, primary key (run_id, vendor)
+);
+create table if not exists ops.published (
+    run_id varchar not null, published_at timestamptz not null,
+    contract_version integer not null, as_of json not null
+);
+"""
+
+Say = Callable[[str], None]
+Connection = duckdb.DuckDBPyConnection
+
+
+# --- the lock ------------------------------------------------------------------------------------
+
+
+@contextmanager
+def locked(config: Config, command: str) -> Iterator[None]:
+    """Hold the warehouse against a second run, on this machine or another work folder."""
+    path = config.published.with_name(config.published.name + ".lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy(_holder(path)) from None
+        holder = {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%SZ}",
+            "command": command,
+        }
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _holder(path: Path) -> str:
+    try:
+        who = json.loads(path.read_text())
+        return (
+            f"another run holds the warehouse: 'outreach {who['command']}', process {who['pid']} "
+            f"on {who['host']}, since {who['since']}"
+        )
+    except (ValueError, KeyError, OSError):
+        return "another run holds the warehouse"
+
+
+# --- the work file -------------------------------------------------------------------------------
+
+
+def work_path(config: Config) -> Path:
+    return config.work_dir / "work.duckdb"
+
+
+def open_work(config: Config, say: Say) -> Connection:
+    """The work file, made from the published one where it is absent or not its match."""
+    published, work = config.published, work_path(config)
+    config.work_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _publishing(config).unlink(missing_ok=True)
+    if not published.exists():
+        return _open_without_published(config, say)
+    set_aside = _set_wal_aside(published, say)
+    stamp = _published_stamp(published)
+    connection = _open_or_move_away(work, say) if work.exists() else None
+    if connection and _stamp(connection) == stamp:
+        return connection
+    if connection:
+        connection.close()
+    if set_aside:
+        raise Refused(
+            f"{published.name} was open for writing in another program and is all there is to "
+            f"build on; its changes are set aside in {set_aside.name}. If the file is as you want "
+            "it, run again"
+        )
+    say(f"the work file is made from {published.name} as published at {stamp[1]}")
+    _remove(work)
+    shutil.copyfile(published, work)
+    work.chmod(0o600)
+    return _connect(work)
+
+
+def _open_without_published(config: Config, say: Say) -> Connection:
+    published, work = config.published, work_path(config)
+    if config.warehouse["must_exist"]:
+        raise Refused(
+            f"there is no warehouse at {published} and [warehouse] must_exist is set; put the file "
+            "back, or set must_exist = false to begin a new one"
+        )
+    connection = _open_or_move_away(work, say) if work.exists() else None
+    if connection is None:
+        say(f"there is no warehouse at {published}: a NEW one is made")
+        connection = _connect(work)
+    elif _stamp(connection):
+        say(f"{published} is MISSING: it is made again from the work file {work}")
+    connection.execute(OPS)
+    return connection
+
+
+def _connect(path: Path) -> Connection:
+    connection = duckdb.connect(str(path), config=dict(SETTINGS))
+    connection.execute("set TimeZone = 'UTC'")
+    path.chmod(0o600)
+    connection.execute(OPS)
+    return connection
+
+
+def _open_or_move_away(work: Path, say: Say) -> Connection | None:
+    try:
+        return _connect(work)
+    except duckdb.Error:
+        aside = work.with_name(f"work.corrupt-{datetime.now(UTC):%Y%m%dT%H%M%S}.duckdb")
+        work.rename(aside)
+        _remove(work)
+        say(f"the work file cannot be opened; it is set aside as {aside.name}")
+        return None
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    _wal(path).unlink(missing_ok=True)
+
+
+def _wal(path: Path) -> Path:
+    return path.with_name(path.name + ".wal")
+
+
+def _set_wal_aside(published: Path, say: Say) -> Path | None:
+    """DuckDB would replay a foreign .wal into the file for every reader."""
+    wal = _wal(published)
+    if not wal.exists():
+        return None
+    aside = wal.with_name(f"{wal.name}.{datetime.now(UTC):%Y%m%dT%H%M%S}.aside")
+    wal.rename(aside)
+    say(f"somebody opened {published.name} for writing; their changes are set aside: {aside.name}")
+    return aside
+
+
+Stamp = tuple[str, datetime]
+
+
+def _stamp(connection: Connection) -> Stamp | None:
+    row = connection.execute("select run_id, published_at from ops.published").fetchone()
+    return (row[0], row[1]) if row else None
+
+
+def _published_stamp(published: Path) -> Stamp:
+    try:
+        with reading(published) as connection:
+            stamp = _stamp(connection)
+    except duckdb.Error:
+        stamp = None
+    if stamp is None:
+        raise Refused(
+            f"{published} is no warehouse of ours (it has no ops.published); move it away, or set "
+            "[warehouse] path to another file"
+        )
+    return stamp
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Connection]:
+    """A read-only connection; the file is not locked against anybody's replace."""
+    connection = duckdb.connect(str(path), read_only=True, config=dict(SETTINGS))
+    try:
+        connection.execute("set TimeZone = 'UTC'")
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def reading_newest(config: Config) -> Iterator[Connection | None]:
+    """What the next run would go on from, read-only; None before the first load.
+
+    A work file that a run holds open, or that cannot be read, gives way to the published one.
+    """
+    for path in (config.published, work_path(config)):
+        try:
+            if path.exists():
+                with reading(path) as connection:
+                    yield connection
+                    return
+        except duckdb.IOException:
+            continue
+    yield None
+
+
+def vendor_states(connection: Connection, vendor: str) -> dict[str, dict[str, Any]]:
+    """What a warehouse remembers of each endpoint, without dlt."""
+    if "_dlt_pipeline_state" not in tables_in(connection, vendor):
+        return {}
+    row = connection.execute(
+        f'select state from "{vendor}"._dlt_pipeline_state s '  # noqa: S608
+        f'join "{vendor}"._dlt_loads l on l.load_id = s._dlt_load_id '
+        "where l.status = 0 order by s.version desc limit 1"
+    ).fetchone()
+    state = json.loads(zlib.decompress(base64.b64decode(row[0]))) if row else {}
+    resources: dict[str, dict[str, Any]] = (
+        state.get("sources", {}).get(vendor, {}).get("resources", {})
+    )
+    return resources
+
+
+# --- what a run writes besides the vendors' rows -------------------------------------------------
+
+
+def tables_in(connection: Connection, schema: str) -> set[str]:
+    query = "select table_name from duckdb_tables() where schema_name = ?"
+    return {name for (name,) in connection.execute(query, [schema]).fetchall()}
+
+
+def load_is_complete(connection: Connection, vendor: str, load_id: str) -> bool:
+    if "_dlt_loads" not in tables_in(connection, vendor):
+        return False
+    query = f'select count(*) from "{vendor}"._dlt_loads where load_id = ?'  # noqa: S608
+    row = connection.execute(query, [load_id]).fetchone()
+    return bool(row and row[0])
+
+
+def record_runs(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a row per vendor into ops.runs; a row of the same run and vendor is replaced."""
+    names = list(rows[0]) if rows else []
+    columns = ", ".join(f'"{name}"' for name in names)
+    marks = ", ".join("?" for _ in names)
+    for row in rows:
+        connection.execute(
+            f"insert or replace into ops.runs ({columns}) values ({marks})",  # noqa: S608
+            list(row.values()),
+        )
+
+
+def freshness(
+    connection: Connection, tables: Mapping[str, Sequence[tuple[str, str | None]]]
+) -> list[dict[str, Any]]:
+    """Per vendor and table: rows, and the newest value of the column that tells it."""
+    found = []
+    for vendor, columns in tables.items():
+        there = tables_in(connection, vendor)
+        for table, newest in columns:
+            row: tuple[Any, ...] = (0, None)
+            if table in there:
+                column = f'max("{newest}")' if newest else "null"
+                query = f'select count(*), {column} from "{vendor}"."{table}"'  # noqa: S608
+                row = connection.execute(query).fetchone() or row
+            found.append({"vendor": vendor, "table": table, "rows": row[0], "newest": row[1]})
+    return found
+
+
+def last_runs(connection: Connection) -> dict[str, dict[str, Any]]:
+    """Per vendor: when it last loaded well, and how its latest run ended."""
+    rows = connection.execute(
+        "select vendor, max(ended_at) filter (status = 'ok') as good_at, "
+        "max_by(status, started_at) as status, max_by(error, started_at) as error "
+        "from (select * replace (coalesce(error, '') as error) from ops.runs) group by vendor"
+    ).fetchall()
+    return {v: {"good_at": at, "status": s, "error": e or None} for v, at, s, e in rows}
+
+
+def as_json(value: Any) -> str:
+    return json.dumps(value)
+
+
+def close_interrupted_runs(connection: Connection) -> None:
+    """A run that still says 'running' though we hold the lock was killed."""
+    connection.execute(
+        "update ops.runs set status = 'interrupted', error = 'the run was killed' "
+        "where status = 'running'"
+    )
+
+
+def put_back(connection: Connection, config: Config, vendor: str) -> None:
+    """Replace a vendor's schema in the work file by the published one: all of it or none."""
+    connection.execute("begin")
+    connection.execute(f'drop schema if exists "{vendor}" cascade')
+    connection.execute(f'drop schema if exists "{vendor}_staging" cascade')
+    connection.execute("commit")
+    if not config.published.exists():
+        return
+    source = str(config.published).replace("'", "''")
+    connection.execute(f"attach '{source}' as published (read_only)")
+    try:
+        ddl = connection.execute(
+            "select sql, table_name from duckdb_tables() "
+            "where database_name = 'published' and schema_name = ?",
+            [vendor],
+        ).fetchall()
+        connection.execute("begin")
+        connection.execute(f'create schema "{vendor}"')
+        for sql, table in ddl:
+            connection.execute(sql)
+            connection.execute(
+                f'insert into "{vendor}"."{table}" '  # noqa: S608
+                f'select * from published."{vendor}"."{table}"'
+            )
+        connection.execute("commit")
+    finally:
+        connection.execute("detach published")
+
+
+# --- the published file --------------------------------------------------------------------------
+
+
+def publish(config: Config, connection: Connection, run_id: str, say: Say) -> None:
+    """Put a copy of the work file in the published one's place, in one atomic step.
+
+    Closes the connection. The copy has no staging schemas and no views, carries the stamp, and is
+    on the disk before it gets its name.
+    """
+    published, copy, work = config.published, _publishing(config), work_path(config)
+    as_of = _as_of(connection)
+    connection.execute("checkpoint")
+    connection.close()
+    stamp = (run_id, datetime.now(UTC), CONTRACT_VERSION, json.dumps(as_of))
+    published.parent.mkdir(parents=True, exist_ok=True)
+    _copy(work, copy)
+    with _connect(copy) as inside:
+        _strip(inside)
+        _write_stamp(inside, stamp)
+        inside.execute("checkpoint")
+    copy.chmod(config.file_mode)
+    _fsync(copy)
+    _set_wal_aside(published, say)
+    _keep_earlier(config)
+    copy.replace(published)
+    _fsync(published.parent)
+    with _connect(work) as inside:
+        _write_stamp(inside, stamp)
+
+
+def _publishing(config: Config) -> Path:
+    return config.published.with_name(f".{config.published.name}.publishing")
+
+
+def _as_of(connection: Connection) -> dict[str, str | None]:
+    """Per vendor, when its last complete load ended."""
+    rows = connection.execute(
+        "select vendor, max(ended_at) filter (status = 'ok') from ops.runs group by all"
+    ).fetchall()
+    return {vendor: at.isoformat() if at else None for vendor, at in rows}
+
+
+def _copy(work: Path, copy: Path) -> None:
+    """A plain copy; where free blocks outnumber used ones, a compact one."""
+    _remove(copy)
+    with duckdb.connect(str(work), config=dict(SETTINGS)) as connection:
+        row = connection.execute("select used_blocks, free_blocks from pragma_database_size()")
+        used, free = row.fetchone() or (0, 0)
+        if free > max(used, 100):
+            target = str(copy).replace("'", "''")
+            connection.execute(f"attach '{target}' as compact (storage_version 'v1.0.0')")
+            connection.execute(f'copy from database "{work.stem}" to compact')
+            connection.execute("detach compact")
+            return
+    shutil.copyfile(work, copy)
+
+
+def _strip(connection: Connection) -> None:
+    views = "select schema_name, view_name from duckdb_views() where not internal"
+    for schema, view in connection.execute(views).fetchall():
+        connection.execute(f'drop view "{schema}"."{view}"')
+    schemas = "select schema_name from duckdb_schemas() where ends_with(schema_name, '_staging')"
+    for (schema,) in connection.execute(schemas).fetchall():
+        connection.execute(f'drop schema "{schema}" cascade')
+
+
+def _write_stamp(connection: Connection, stamp: tuple[Any, ...]) -> None:
+    connection.execute("begin")
+    connection.execute("delete from ops.published")
+    connection.execute("insert into ops.published values (?, ?, ?, ?)", list(stamp))
+    connection.execute("commit")
+
+
+def _keep_earlier(config: Config) -> None:
+    """Hard links to the published files of the last `keep` runs, the oldest dropped."""
+    published = config.published
+    if published.exists() and config.warehouse["keep"] > 0:
+        at = datetime.fromtimestamp(published.stat().st_mtime, UTC)
+        earlier = published.with_name(f"{published.name}.{at:%Y%m%dT%H%M%S%f}Z")
+        with suppress(FileExistsError):
+            os.link(published, earlier)
+    kept = sorted(published.parent.glob(f"{published.name}.2*Z"))
+    for path in kept[: max(0, len(kept) - config.warehouse["keep"])]:
+        path.unlink()
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,240 @@
+"""Vonage Contact Center (ex NewVoiceMedia): Insights Stats API, interactions.
+
+Documents: "Get interactions", "Requests/Responses (Insights Stats API)", "How to authenticate";
+read 2026-11. Never tried on a live account.
+
+Login       OAuth2 client credentials, form-encoded, scope `stats`; a token lives 7,200 s.
+Paging      page (from 1) and limit (25 by default, up to 5,000); meta.pageCount is 0 when empty.
+Time filter `start` and `end`, ISO 8601 UTC, at most 31 days apart. `include=Processed` also gives
+            what ended or was processed in the window, so older interactions come again: the newest
+            version wins, with its channels and events.
+Cursor      the first page's `upTo` (the time of the request), never behind `end`: a later page's
+            `upTo` would skip what changed between the two requests.
+Changes     ongoing interactions have null durations and come again when they end.
+Limits      "fair usage", 429; the one number in the documents is about 160 a minute.
+Left out    /interactions/ongoing, /agent-activities, /queue-times, /wfm: other questions.
+Assumed     limit=1000 is accepted; bounds are inclusive (the merge makes either right).
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from ._api import Api, Login, Meter, Row, StaticHeaders, field_of, rows_of
+from ._endpoints import Finding, Night, Read, Vendor, Window, Windowed
+from ._errors import VendorError
+from ._paging import Page, numbered_pages, settled
+from ._tables import Table
+from ._windows import parse_time
+
+PATH = "/stats/interactions"
+SLICE_ROWS = 5_000  # more in one window, and half of the window is asked for instead
+NARROWEST = timedelta(minutes=1)
+
+INTERACTIONS = Table(
+    "interactions",
+    key=("guid",),
+    kept="replaced",
+    newest="start",
+    fields={
+        "guid": "code",
+        "conversationGuid": "code",
+        "start": "time",
+        "categorizedAt": "time",
+        "status": "text",
+        "medium": "text",
+        "mediumManager": "text",
+        "direction": "text",
+        "serviceName": "text",
+        "connectTo": "code",
+        "connectToKey": "code",
+        "connectFrom": "code",
+        "connectFromKey": "code",
+        "outcome": "text",
+        "interactionPlanMapping.addressName": "text",
+        "interactionPlanMapping.mappingName": "text",
+        "interactionPlanMapping.interactionPlanName": "text",
+        "interactionPlanMapping.reportingGroup": "text",
+        "duration": "int",
+        "handleTime": "int",
+        "talkTime": "int",
+    },
+)
+CHANNELS = Table(
+    "interactions__channels",
+    key=("interaction_guid", "position"),
+    kept="replaced",
+    parent="interaction_guid",
+    own=frozenset({"interaction_guid", "position"}),
+    fields={
+        "interaction_guid": "code",
+        "position": "int",
+        "guid": "code",
+        "party.id": "code",
+        "party.role": "text",
+        "party.touchpoint": "code",
+        "party.touchpointKey": "code",
+        "endReason": "text",
+        "integrationType": "text",
+        "offset": "int",
+        "duration": "int",
+        "handleTime": "int",
+    },
+)
+EVENTS = Table(
+    "interactions__channels__events",
+    key=("interaction_guid", "channel_position", "position"),
+    kept="replaced",
+    parent="interaction_guid",
+    own=frozenset({"interaction_guid", "channel_position", "position"}),
+    fields={
+        "interaction_guid": "code",
+        "channel_position": "int",
+        "position": "int",
+        "type": "text",
+        "name": "text",
+        "offset": "int",
+        "duration": "int",
+        "properties": "map",
+    },
+)
+
+
+def connect(settings: Mapping[str, Any], meter: Meter) -> Api:
+    def fetch_token() -> tuple[str, float | None]:
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": settings["client_id"],
+            "client_secret": settings["client_secret"],
+            "scope": "stats",
+        }
+        reply = api.ask("POST", settings["token_url"], data=form, auth=StaticHeaders({}))
+        token = field_of(reply.body, "access_token", str, "the login")
+        life = reply.body.get("expires_in")
+        return token, time.time() + life if isinstance(life, int | float) else None
+
+    api = Api(
+        "vonage",
+        settings["api_url"],
+        reads=[("GET", PATH)],
+        login_urls=[settings["token_url"]],
+        auth=Login(fetch_token, lambda token: {"Authorization": f"bearer {token}"}),
+        headers={"Accept": "application/vnd.newvoicemedia.v3+json"},
+        secrets=[settings["client_secret"], settings["client_id"]],
+        requests_per_minute=settings["requests_per_minute"],
+        max_in_flight=settings["max_in_flight"],
+        meter=meter,
+    )
+    return api
+
+
+def interactions(api: Api, night: Night, window: Window) -> Read:
+    """One window of interactions with their channels and events, times in UTC, durations in ms.
+
+    A window that holds more than SLICE_ROWS is halved; the caller goes on from where it ended.
+    """
+    firsts: list[Page] = []
+
+    def read_pages() -> list[Page]:
+        nonlocal window
+        while True:
+            fetch = partial(_page, api, window, night.settings["page_size"])
+            first = fetch(1)
+            firsts.append(first)
+            if (first.total or 0) <= SLICE_ROWS or window.end - window.start <= NARROWEST:
+                return numbered_pages(api, fetch, PATH, first=first)
+            window = Window(window.start, window.start + (window.end - window.start) / 2)
+
+    found = settled(read_pages, INTERACTIONS.key_of, PATH)
+    return Read(
+        _three_tables(found.rows),
+        until=window.end,
+        cursor=min([window.end, *(page.up_to for page in firsts if page.up_to)]),
+        warnings=tuple(found.warnings),
+    )
+
+
+def _page(api: Api, window: Window, limit: int, number: int) -> Page:
+    query = {
+        "start": _text(window.start),
+        "end": _text(window.end),
+        "include": "Processed",
+        "page": number,
+        "limit": limit,
+    }
+    reply = api.get(PATH, query)
+    meta = field_of(reply.body, "meta", dict, PATH)
+    if field_of(meta, "page", int, PATH) != number:
+        raise VendorError(f"{PATH}: page {number} was asked for, page {meta['page']} came")
+    return Page(
+        rows_of(field_of(reply.body, "items", list, PATH), PATH),
+        reply.sent,
+        total=field_of(meta, "totalCount", int, PATH),
+        pages=field_of(meta, "pageCount", int, PATH),
+        up_to=parse_time(field_of(reply.body, "upTo", str, PATH)),
+    )
+
+
+def _text(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
+
+
+def _three_tables(items: list[Row]) -> dict[Table, list[Row]]:
+    """Interactions, channels and events, each row under its parents' names and position."""
+    channels = [
+        {"interaction_guid": item["guid"], "position": position, **channel}
+        for item in items
+        for position, channel in enumerate(_children(item, "channels"))
+    ]
+    events = [
+        {
+            "interaction_guid": channel["interaction_guid"],
+            "channel_position": channel["position"],
+            "position": position,
+            **event,
+        }
+        for channel in channels
+        for position, event in enumerate(_children(channel, "events"))
+    ]
+    return {
+        INTERACTIONS: [_without(item, "channels") for item in items],
+        CHANNELS: [_without(channel, "events") for channel in channels],
+        EVENTS: events,
+    }
+
+
+def _children(row: Row, name: str) -> list[Row]:
+    return rows_of(row.get(name) or [], f"{PATH}: '{name}'")
+
+
+def _without(row: Row, name: str) -> Row:
+    return {key: value for key, value in row.items() if key != name}
+
+
+def probe(api: Api, night: Night) -> Iterator[Finding]:
+    """One row of the last day."""
+    window = Window(night.now - timedelta(days=1), night.now)
+    page = _page(api, window, 1, 1)
+    yield Finding("ok", f"interactions: {page.total} in the last day, up to {page.up_to}")
+
+
+VENDOR = Vendor(
+    name="vonage",
+    defaults={
+        "api_url": "https://emea.api.newvoicemedia.com",
+        "token_url": "https://emea.newvoicemedia.com/Auth/connect/token",
+        "lookback_days": 0.02,
+        "page_size": 1000,
+        "max_in_flight": 4,
+        "requests_per_minute": 150,
+    },
+    secrets=("client_id", "client_secret"),
+    page_sizes=(1, 5000),
+    connect=connect,
+    endpoints=(
+        Windowed("interactions", (INTERACTIONS, CHANNELS, EVENTS), timedelta(days=7), interactions),
+    ),
+    probe=probe,
+)

@@ -1,0 +1,27 @@
+"""Fixtures for all tests: warehouses in temporary folders, retries without their waits."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sources import _api
+from tests.fakes._server import Fake
+from tests.house import House
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_api, "BACKOFF", 0.01)
+    monkeypatch.setattr(_api, "BREATH", 0.01)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Callable[..., House]:
+    """Makes a warehouse that is loaded from the fakes given."""
+
+    def make(*fakes: Fake, **settings: Any) -> House:
+        return House(tmp_path, *fakes, **settings)
+
+    return make
