@@ -9,10 +9,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+import traceback
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -132,7 +132,7 @@ def _config(log_format: str) -> Config:
 
 
 def _now() -> datetime:
-    return datetime.now(UTC).replace(microsecond=0)
+    return datetime.now(UTC)
 
 
 def _say(text: str) -> None:
@@ -196,36 +196,22 @@ def _stop_on_signals(stop: threading.Event) -> list[int]:
 
 def main() -> None:
     """Run the command; what went wrong becomes one line on stderr and an exit code."""
-    code = _guarded(lambda: app(standalone_mode=False))
-    sys.stdout.flush()
-    raise SystemExit(code)
-
-
-def _guarded(command: Callable[[], Any]) -> int:
-    import click
-
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda got, _frame: sys.exit(128 + got))
     try:
-        result = command()
-        return result if isinstance(result, int) else 0
-    except click.exceptions.Exit as error:
-        return error.exit_code
-    except click.exceptions.Abort:
-        return 130
-    except click.ClickException as error:
-        error.show()
-        return 2
+        app()
     except (ConfigError, Refused) as error:
-        typer.echo(f"outreach: {error}", err=True)
-        return 2
+        _end(f"outreach: {error}", 2)
     except Busy as error:
-        typer.echo(f"outreach: {error}", err=True)
-        return 75
+        _end(f"outreach: {error}", 75)
     except Exception as error:  # noqa: BLE001  # the last resort: a bug of ours, told as such
-        import traceback
-
         traceback.print_exc()
-        typer.echo(f"outreach: a bug of ours: {type(error).__name__}", err=True)
-        return 70
+        _end(f"outreach: this is a bug of ours: {type(error).__name__}", 70)
+
+
+def _end(text: str, code: int) -> NoReturn:
+    typer.echo(text, err=True)
+    raise SystemExit(code)
 
 
 if __name__ == "__main__":

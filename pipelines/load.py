@@ -133,6 +133,8 @@ class VendorLoad:
         source = dlt.source(lambda: resources, name=self.vendor.name)()
         self._pipeline.extract(source, loader_file_format="parquet")
         load_ids = self._pipeline.normalize().loads_ids
+        if not load_ids:  # no rows, and a state that is as it was
+            return
         self._write_marks({name: load_id or load_ids[0] for name, load_id in marks.items()})
         self._pipeline.load(raise_on_failed_jobs=True)
 

@@ -252,7 +252,7 @@ class Api:
             request_backoff_factor=BACKOFF,
             request_max_retry_delay=LONGEST_WAIT,
             retry_condition=_worth_another_try,
-            session_attrs={"headers": self._headers, "max_redirects": 0},
+            session_attrs={"headers": self._headers},
         )
         client._adapter = _Gate(self)  # noqa: SLF001  # the one seam where every attempt passes
         return client

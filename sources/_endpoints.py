@@ -150,7 +150,8 @@ class Vendor:
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        return tuple(table for endpoint in self.endpoints for table in endpoint.tables)
+        every = [table for endpoint in self.endpoints for table in endpoint.tables]
+        return tuple(dict.fromkeys(every))
 
 
 REQUIRED = object()

@@ -49,46 +49,63 @@ def settled(
     repeats: bool = False,
     total: int | None = None,
 ) -> Found:
-    """Read a set until it can be trusted: its keys agree with the total, or with the last reading.
+    """Read a set until it can be trusted.
 
+    One reading is enough where its keys agree with the total; else as many as it takes until two
+    in a row agree with each other, three where the vendor's total says otherwise.
     `keep="all"` unites the readings (events: what was seen has happened), `"last"` takes the last
     one (snapshots: what is gone is gone). `repeats` counts equal keys as rows of their own.
     `total` stands in where the replies carry none.
-    Raises VendorError when READINGS in a row all differ.
+    Raises VendorError when READINGS in a row do not settle.
     """
     readings: list[list[Page]] = []
-    before: Counter[Hashable] | None = None
+    found: list[Counter[Hashable]] = []
     for _ in range(READINGS):
         pages = read()
         readings.append(pages)
         keys = Counter(key(row) for page in pages for row in page.rows)
-        if not repeats:
-            keys = Counter(dict.fromkeys(keys, 1))
-        doubt = _doubt(pages, keys, key, total)
-        if doubt is None or keys == before:
+        found.append(keys if repeats else Counter(keys.keys()))
+        doubt = _doubt(pages, found, key, total, repeats=repeats, unite=keep == "all")
+        agreeing = 3 if doubt and "total of" in doubt else 2
+        if doubt is None or (len(found) >= agreeing and _all_equal(found[-agreeing:])):
             break
-        before = keys
     else:
         raise VendorError(f"{place}: {READINGS} readings in a row gave different rows ({doubt})")
     kept = [pages] if keep == "last" else readings
     rows = [r for p in pages for r in p.rows] if repeats else _newest(kept, key)
-    return Found(rows, [f"{place}: {doubt}"] if doubt and "total" in doubt else [])
+    return Found(rows, [f"{place}: {doubt}"] if doubt and "total of" in doubt else [])
 
 
-def _doubt(pages: list[Page], keys: Counter[Hashable], key: Key, total: int | None) -> str | None:
-    """Why this reading might miss a row, or None."""
+def _doubt(
+    pages: list[Page],
+    found: list[Counter[Hashable]],
+    key: Key,
+    total: int | None,
+    *,
+    repeats: bool,
+    unite: bool,
+) -> str | None:
+    """Why the last reading (with those before it, where they are united) might miss a row."""
     totals = {page.total for page in pages if page.total is not None} or {total} - {None}
     if len(totals) > 1:
         return "the total changed while paging"
-    found = keys.total()
-    if totals and totals != {found}:
-        return f"the vendor reports a total of {totals.pop()}, its pages hold {found}"
+    counts = {found[-1].total()}
+    if unite and not repeats:
+        counts.add(len(set().union(*found)))
+    if totals and not totals <= counts:
+        return f"the vendor reports a total of {totals.pop()}, its pages hold {found[-1].total()}"
+    if totals and not repeats:
+        return None
     homes: dict[Hashable, int] = {}
     for number, page in enumerate(pages):
         for row in page.rows:
             if homes.setdefault(key(row), number) != number:
                 return "a row stands on two pages"
     return None
+
+
+def _all_equal(found: list[Counter[Hashable]]) -> bool:
+    return all(keys == found[0] for keys in found)
 
 
 def _newest(readings: list[list[Page]], key: Key) -> list[Row]:

@@ -159,7 +159,7 @@ def interactions(api: Api, night: Night, window: Window) -> Read:
 def _page(api: Api, window: Window, limit: int, number: int) -> Page:
     query = {
         "start": _text(window.start),
-        "end": _text(window.end),
+        "end": _text(window.end + timedelta(microseconds=999)),  # rounded up: both ends are in
         "include": "Processed",
         "page": number,
         "limit": limit,
@@ -224,7 +224,7 @@ VENDOR = Vendor(
     name="vonage",
     defaults={
         "api_url": "https://emea.api.newvoicemedia.com",
-        "token_url": "https://emea.newvoicemedia.com/Auth/connect/token",
+        "token_url": "https://emea.cc.vonage.com/Auth/connect/token",
         "lookback_days": 0.02,
         "page_size": 1000,
         "max_in_flight": 4,

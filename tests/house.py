@@ -41,7 +41,7 @@ class House:
 
     def run(self, *vendors: str, now: datetime | None = None, **job: Any) -> int:
         """A run at `now`; the exit code."""
-        now = now or datetime.now(UTC).replace(microsecond=0)
+        now = now or datetime.now(UTC)
         loaded = self.config
         self.board = Board(say=self.said.append)
         names = config.wanted(loaded, list(vendors))

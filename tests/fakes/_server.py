@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -192,7 +193,7 @@ class Fake:
         if fault and fault.kind == "reset":
             _reset(handler)
             return
-        _send(handler, answer, cut=bool(fault and fault.kind == "cut"))
+        _send(handler, answer, self.now(), cut=bool(fault and fault.kind == "cut"))
 
     def _rewritten(self, ask: Ask, answer: Answer) -> Answer:
         if answer.status != 200:
@@ -245,9 +246,10 @@ def _read(handler: BaseHTTPRequestHandler) -> Ask:
     )
 
 
-def _send(handler: BaseHTTPRequestHandler, answer: Answer, *, cut: bool) -> None:
+def _send(handler: BaseHTTPRequestHandler, answer: Answer, now: datetime, *, cut: bool) -> None:
     data = answer.text().encode()
-    handler.send_response(answer.status)
+    handler.send_response_only(answer.status)
+    handler.send_header("Date", format_datetime(now.astimezone(UTC), usegmt=True))
     for name, value in ({"Content-Type": "application/json"} | answer.headers).items():
         handler.send_header(name, value)
     handler.send_header("Content-Length", str(len(data)))

@@ -1,0 +1,72 @@
+"""A diary of requests that can be made only once, so that no reply is lost in a crash.
+
+A read-once feed gives each row a single time. Before the request an intent is written and synced;
+the raw reply is written and synced before it is parsed. A reply is deleted when its rows are in the
+published file. An intent without a reply means that rows may be lost: they are fetched another way.
+"""
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+import orjson
+
+
+class Journal:
+    """The intents and replies of one feed, in a folder of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def intend(self, now: datetime, number: int) -> str:
+        """Write down that a request is about to leave; the name under which it is known."""
+        name = f"{now:%Y%m%dT%H%M%S%f}-{os.getpid()}-{number:04}"
+        self._write(self._intent(name), b"")
+        return name
+
+    def withdraw(self, name: str) -> None:
+        """The vendor did not take the request: nothing was given out."""
+        self._intent(name).unlink(missing_ok=True)
+
+    def keep(self, name: str, reply: bytes) -> None:
+        self._write(self._reply(name), reply)
+
+    def spoil(self, name: str) -> None:
+        """A reply that cannot be read counts as lost; its bytes stay for whoever looks."""
+        if self._reply(name).exists():
+            self._reply(name).replace(self._folder / f"{name}.unreadable")
+
+    def replies(self) -> dict[str, object]:
+        """The decoded replies whose rows are not published yet, oldest first."""
+        names = sorted(path.stem for path in self._folder.glob("*.reply"))
+        return {name: orjson.loads(self._reply(name).read_bytes()) for name in names}
+
+    def lost(self) -> list[str]:
+        """Requests that left and of which no reply was kept."""
+        names = sorted(path.stem for path in self._folder.glob("*.intent"))
+        return [name for name in names if not self._reply(name).exists()]
+
+    def forget(self, names: list[str]) -> None:
+        """Their rows are in the published file."""
+        for name in names:
+            self._reply(name).unlink(missing_ok=True)
+            self._intent(name).unlink(missing_ok=True)
+
+    def _intent(self, name: str) -> Path:
+        return self._folder / f"{name}.intent"
+
+    def _reply(self, name: str) -> Path:
+        return self._folder / f"{name}.reply"
+
+    def _write(self, path: Path, data: bytes) -> None:
+        part = path.with_name(path.name + ".part")
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        folder = os.open(self._folder, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)

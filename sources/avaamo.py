@@ -1,0 +1,257 @@
+"""Avaamo: Outreach Insights API, one row per campaign message to a recipient.
+
+Documents: "Outreach insights API" (GET /api/v2/campaigns/insights); read 2026-11. Never tried on a
+live account.
+
+Login       header `access-token`, a user's static token; it sees the campaigns that the user sees.
+Paging      page (from 1) and per_page (25 by default, 100 at most). The page says total_entries =
+            per_page * total_pages, its own samples say otherwise: neither number ends a reading
+            alone, and a total that never agrees is a warning.
+Time filter start_time and end_time. end_time is in milliseconds; start_time's unit is not said, the
+            sister APIs' examples are in seconds: `time_unit` (ms) is the unit of both. Replies are
+            in seconds. A wrong unit is met with no rows or with rows of other times, so both are
+            looked at (`_unit_holds`) before a cursor may pass a window.
+Kept        six months; an older start is moved without a word. Nothing is deleted here.
+Changes     delivery_status moves on (C-IVR pending without a limit) and `user` is rewritten by
+            later files; there is no updated_at, so days with a row that is not final come again.
+Limits      none documented; 7 days a fetch are recommended.
+Left out    filters in the request (SQL does it), change log, opt status, the agents' SMS report.
+Assumed     the filter is on created_at or near it; six months are 180 days at least; Custom channel
+            messages go on from `sent`. Bounds may be inclusive or not.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from ._api import Api, Meter, Row, StaticHeaders, field_of, rows_of
+from ._endpoints import Finding, Night, Read, Vendor, Window, Windowed
+from ._errors import VendorError
+from ._paging import Page, numbered_pages, settled
+from ._tables import Table
+
+PATH = "/api/v2/campaigns/insights"
+NAME = "campaign_insights"
+DAY = timedelta(days=1)
+WEEK = timedelta(days=7)
+# Less than the vendor's own limit: the time to the first request must not move the bound.
+KEEPS = timedelta(days=180) - timedelta(minutes=10)
+SLICE_ROWS = 5_000  # more in one window, and half of the window is asked for instead
+NARROWEST = timedelta(minutes=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+UNITS = {"ms": timedelta(milliseconds=1), "s": timedelta(seconds=1)}
+OTHER_UNIT = {"ms": "s", "s": "ms"}
+INTERIM = {"pending", "queued", "installed", "sent"}
+
+INSIGHTS = Table(
+    NAME,
+    key=("id",),
+    newest="created_at",
+    fields={
+        "id": "code",
+        "created_at": "epoch",
+        "recipient_uuid": "code",
+        "delivery_status": "text",
+        "delivery_channel": "text",
+        "campaign.id": "code",
+        "campaign.name": "text",
+        "execution.id": "code",
+        "execution.created_at": "epoch",
+        "response_set.id": "code",
+        "response_set.name": "text",
+        "from_phone": "code",
+        "to_phone": "code",
+        "to_email": "text",
+        "language": "text",
+        "content": "text",
+        "conversation_uuid": "code",
+        "message_uuid": "code",
+        "error": "text",
+        "error_code": "code",  # AVM1015 here, an integer in the status callback
+        "filters": "list",
+        "user": "map",  # the headers of customers' files
+        "agent": "map",
+    },
+)
+
+
+def connect(settings: Mapping[str, Any], meter: Meter) -> Api:
+    return Api(
+        "avaamo",
+        settings["api_url"],
+        reads=[("GET", PATH)],
+        auth=StaticHeaders({"access-token": settings["access_token"]}),
+        secrets=[settings["access_token"]],
+        requests_per_minute=settings["requests_per_minute"],
+        max_in_flight=settings["max_in_flight"],
+        meter=meter,
+    )
+
+
+def campaign_insights(api: Api, night: Night, window: Window) -> Read:
+    """One window of messages.
+
+    A window that holds more than SLICE_ROWS is halved; the caller goes on from where it ended.
+    """
+    unit, size = night.settings["time_unit"], night.settings["page_size"]
+
+    def read_pages() -> list[Page]:
+        nonlocal window
+        while True:
+            fetch = partial(_page, api, window, unit, size)
+            first = fetch(1)
+            few = (first.total or 0) <= SLICE_ROWS or window.end - window.start <= NARROWEST
+            # A vendor that ignores the bounds gives as much for any half: then halving is no help.
+            if few or not _some_inside(first.rows, window):
+                return numbered_pages(api, fetch, PATH, first=first, beyond=True)
+            window = Window(window.start, window.start + (window.end - window.start) / 2)
+
+    found = settled(read_pages, INSIGHTS.key_of, PATH)
+    return Read(
+        {INSIGHTS: found.rows},
+        until=window.end,
+        unfinished=_unfinished(found.rows),
+        state=_unit_holds(api, night, window, found.rows),
+        warnings=tuple(found.warnings),
+    )
+
+
+def _page(api: Api, window: Window, unit: str, size: int, number: int) -> Page:
+    reply = api.get(PATH, _bounds(window, unit) | {"page": number, "per_page": size})
+    body = reply.body
+    rows = rows_of(field_of(body, "entries", list, PATH), PATH)
+    pages = field_of(body, "total_pages", int, PATH)
+    came = field_of(body, "current_page", int, PATH)
+    if came != number and number <= max(pages, 1):
+        raise VendorError(f"{PATH}: page {number} was asked for, page {came} came")
+    return Page(
+        # behind the last page the last one may come again, under its own number
+        [_with_execution(row) for row in rows] if came == number else [],
+        reply.sent,
+        total=field_of(body, "total_entries", int, PATH),
+        pages=pages,
+    )
+
+
+def _bounds(window: Window, unit: str) -> dict[str, int]:
+    """The window in the vendor's unit, rounded outwards.
+
+    It starts a second early, so that a row on the instant that two windows share comes with one of
+    them also where bounds are exclusive.
+    """
+    if unit not in UNITS:
+        raise VendorError('[sources.avaamo] time_unit must be "ms" or "s"')
+    return {
+        "start_time": (window.start - EPOCH - timedelta(seconds=1)) // UNITS[unit],
+        "end_time": -((EPOCH - window.end) // UNITS[unit]),
+    }
+
+
+def _with_execution(row: Row) -> Row:
+    """The page's table has `execution` as an integer, its samples as an object with that id."""
+    execution = row.get("execution")
+    return row | {"execution": {"id": execution}} if type(execution) is int else row
+
+
+def _created(row: Row) -> datetime | None:
+    """None where `created_at` is no time: what that means is said when the table is built."""
+    if "created_at" not in row:
+        raise VendorError(f"{PATH}: a row came without 'created_at'")
+    value = row["created_at"]
+    try:
+        return EPOCH + timedelta(seconds=value / 1000 if value > 1e11 else value)
+    except (TypeError, OverflowError):
+        return None
+
+
+def _times(rows: Iterable[Row]) -> list[datetime]:
+    return [time for row in rows if (time := _created(row))]
+
+
+def _some_inside(rows: Iterable[Row], window: Window) -> bool:
+    """Whether a row is of this window; a day beside it still counts."""
+    return any(window.start - DAY <= time <= window.end + DAY for time in _times(rows))
+
+
+def _unfinished(rows: list[Row]) -> frozenset[date]:
+    """UTC days of the messages whose state the vendor will still change."""
+    return frozenset(time.date() for time in _times(filter(_will_change, rows)))
+
+
+def _will_change(row: Row) -> bool:
+    status = str(row.get("delivery_status")).lower()
+    # Delivered is not listed for MS Teams: sent is as far as it gets
+    final = status == "sent" and str(row.get("delivery_channel")).lower() == "ms_teams"
+    return status in INTERIM and not final
+
+
+# --- the unit of the bounds -----------------------------------------------------------------------
+
+
+def _unit_holds(api: Api, night: Night, window: Window, rows: list[Row]) -> dict[str, Any]:
+    """The state that says which unit once gave rows of the window asked for.
+
+    Rows of other times only: the unit is wrong. No rows while the unit is unproven: the other one
+    is tried, for a wrong unit gives no rows in silence and the cursor would pass what it hides.
+    Raises VendorError with the mend.
+    """
+    unit = night.settings["time_unit"]
+    if _some_inside(rows, window):
+        return {"time_unit": unit}
+    if _times(rows):
+        raise VendorError(f"{PATH}: none of the rows is of the time asked for; {_mend(unit)}")
+    unproven = not rows and night.state(NAME).get("time_unit") != unit
+    if unproven and _other_unit_gives(api, window, unit):
+        raise VendorError(f"{PATH}: rows come in the other unit of time only; {_mend(unit)}")
+    return {}
+
+
+def _other_unit_gives(api: Api, window: Window, unit: str) -> bool:
+    """Whether rows of the window come when its bounds are told in the unit that is not set."""
+    try:
+        page = _page(api, window, OTHER_UNIT[unit], 1, 1)
+    except VendorError as error:
+        if error.status in (400, 422):
+            return False
+        raise
+    return _some_inside(page.rows, window)
+
+
+def _mend(unit: str) -> str:
+    return f'set [sources.avaamo] time_unit = "{OTHER_UNIT[unit]}"'
+
+
+def probe(api: Api, night: Night) -> Iterator[Finding]:
+    """One row of the last 7 days, and whether the unit of the bounds is the vendor's."""
+    unit = night.settings["time_unit"]
+    window = Window(night.now - WEEK, night.now)
+    page = _page(api, window, unit, 1, 1)
+    if _some_inside(page.rows, window):
+        yield Finding("ok", f"{NAME}: {page.total} in the last 7 days")
+        yield Finding("ok", f'time_unit "{unit}": rows are of the time asked for')
+    elif page.rows:
+        text = f'time_unit "{unit}": a row came that is not of the last 7 days'
+        yield Finding("failure", text, _mend(unit))
+    elif _other_unit_gives(api, window, unit):
+        text = f'time_unit "{unit}" gives no rows of the last 7 days, "{OTHER_UNIT[unit]}" does'
+        yield Finding("failure", text, _mend(unit))
+    else:
+        yield Finding("ok", f"{NAME}: no rows in the last 7 days")
+
+
+VENDOR = Vendor(
+    name="avaamo",
+    defaults={
+        "api_url": "https://cx.avaamo.com",
+        "lookback_days": 14.0,
+        "time_unit": "ms",
+        "page_size": 100,
+        "max_in_flight": 1,
+    },
+    secrets=("access_token",),
+    page_sizes=(1, 100),
+    connect=connect,
+    endpoints=(Windowed(NAME, (INSIGHTS,), WEEK, campaign_insights, keeps=KEEPS),),
+    probe=probe,
+)

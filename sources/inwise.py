@@ -1,0 +1,491 @@
+"""inwise: e-mail campaigns; what was sent, what was not, what people did with it.
+
+Document: "Get campaigns analytics", developers.inwise.com; read 2026-11. Never tried on a live
+account.
+
+Login       header X-API-Key.
+Time filter `date_from` and `date_to`, days in the account's local time; without both the vendor
+            silently answers for the last 7 days, so both are always sent. Whether `date_to` is
+            part of the span is not said: the day after the last is sent, the merge absorbs it.
+Paging      `page_index`, whether from 0 or 1 is not said; 100 rows, at most 1,000; the size
+            parameter's name is not said and may be ignored. `_pages` is right under all readings.
+Times       local, without a zone, to the minute: the text is kept beside the converted time.
+Feed        recentActivities gives each change ONCE. See `_journal`; it is never retried. A reply
+            that was lost on the wire is made good from `activities`, read from start_date once.
+Changes     activities arrive late; sent mails may bounce later (an activity, the row stays).
+Left out    two more "Recent" methods that the page mentions and does not name; the webhook.
+Assumed     `date_to` and `page_size` by name; ids of recent activities are those of activities
+            or another sequence: they have a table of their own.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from ._api import BREATH, Api, Meter, Row, StaticHeaders, rows_of
+from ._endpoints import Finding, Listed, Night, Read, Slice, State, Vendor, Window, Windowed
+from ._errors import Stopped, VendorError
+from ._journal import Journal
+from ._paging import Found, Page, settled
+from ._tables import Kind, Table, TypeChanged
+from ._windows import first_instant, iso, parse_time, tiles
+
+BASE = "/campaigns/email"
+CAPS = (100, 1000)  # rows of one reply: the documented default and maximum
+STEP = timedelta(days=7)
+ACTIVE_DAYS = 30  # campaigns with an event so recent get their summary read
+REFUSED = (400, 401, 403, 404, 429)  # answers for which the feed has given nothing out
+
+SENT = Table(
+    "sent_emails",
+    key=("transaction_id", "contact_id", "campaign_id"),
+    newest="date_sent",
+    fields={
+        "transaction_id": "code",
+        "contact_id": "code",
+        "campaign_id": "code",
+        "date_sent": "instant",
+        "date_sent_text": "text",
+        "email": "text",
+        "sending_source": "text",
+        "external_id": "code",
+        "row_index": "int",
+        "message_size": "float",
+    },
+)
+UNDELIVERED = Table(
+    "undelivered",
+    key=("id",),
+    newest="create_date",
+    fields={
+        "id": "code",
+        "campaign_id": "code",
+        "contact_id": "code",
+        "create_date": "instant",
+        "create_date_text": "text",
+        "email": "text",
+        "reason": "text",
+        "external_id": "code",
+    },
+)
+_ACTIVITY: Mapping[str, Kind] = {
+    "id": "code",
+    "action_type": "text",
+    "contact_id": "code",
+    "campaign_id": "code",
+    "action_date": "instant",
+    "action_date_text": "text",
+    "ip": "text",
+    "remarks": "code",
+    "additional_data": "text",
+    "external_id": "code",
+}
+ACTIVITIES = Table("activities", key=("id", "action_type"), newest="action_date", fields=_ACTIVITY)
+RECENT = Table(
+    "recent_activities", key=("id", "action_type"), newest="action_date", fields=_ACTIVITY
+)
+_INT: Kind = "int"
+COUNTERS = (
+    "sent",
+    "undelivered",
+    "opens",
+    "opens_unique",
+    "clicks",
+    "clicks_unique",
+    "bounces",
+    "bounces_unique",
+    "webversions_unique",
+    "unsubscribes",
+    "unsubscribes_unique",
+    "report_spam",
+    "report_spam_unique",
+    "onsite",
+    "onsite_unique",
+)
+SUMMARY = Table(
+    "activities_summary",
+    key=("campaign_id", "observed_on"),
+    newest="observed_on",
+    fields={"campaign_id": "code", "observed_on": "date", **dict.fromkeys(COUNTERS, _INT)},
+)
+
+
+def connect(settings: Mapping[str, Any], meter: Meter) -> Api:
+    names = "sentEmails|undelivered|activities|activitiesSummary|recentActivities"
+    return Api(
+        "inwise",
+        settings["api_url"],
+        reads=[("GET", f"{BASE}/({names})")],
+        auth=StaticHeaders({"X-API-Key": settings["api_key"]}),
+        secrets=[settings["api_key"]],
+        requests_per_minute=settings["requests_per_minute"],
+        max_in_flight=settings["max_in_flight"],
+        meter=meter,
+    )
+
+
+# --- the three lists with a time filter ----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class List:
+    """A list of events: where it is, its table, and the field with its local time."""
+
+    name: str
+    path: str
+    table: Table
+    time: str
+
+    def read(self, api: Api, night: Night, window: Window) -> Read:
+        """The events of one window's local days."""
+        zone = zone_of(night)
+        first, last = (moment.astimezone(zone).date() for moment in (window.start, window.end))
+        found = _read_days(api, night, self, first, last + timedelta(days=1))
+        rows = _timed(found.rows, self.time, zone)
+        return Read(
+            {self.table: rows},
+            state={"active": _active(night, self.name, rows, self.time)},
+            warnings=tuple(found.warnings),
+        )
+
+
+SENT_LIST = List("sent_emails", f"{BASE}/sentEmails", SENT, "date_sent")
+UNDELIVERED_LIST = List("undelivered", f"{BASE}/undelivered", UNDELIVERED, "create_date")
+ACTIVITY_LIST = List("activities", f"{BASE}/activities", ACTIVITIES, "action_date")
+
+
+class _Doubtful(Exception):
+    """A reply that may have been cut at the vendor's cap, and no page that would tell."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        super().__init__()
+        self.rows = rows
+
+
+def _read_days(api: Api, night: Night, source: List, first: date, until: date) -> Found:
+    """The rows of the local days [first, until). Where a reply may have been cut, half the days
+    are asked for at a time, then each campaign of a day, and then the vendor fails."""
+    size = night.settings["page_size"]
+    query = {"date_from": str(first), "date_to": str(until)}
+    one_day = until - first <= timedelta(days=1)
+    try:
+        return settled(
+            lambda: _pages(api, source.path, query, size, one_day=one_day),
+            source.table.key_of,
+            f"{source.path} {first}..{until}",
+        )
+    except _Doubtful as doubt:
+        if one_day:
+            return _read_campaigns(api, night, source, query, doubt.rows)
+    middle = first + (until - first) // 2
+    halves = [_read_days(api, night, source, *days) for days in ((first, middle), (middle, until))]
+    return _united(source.table, halves)
+
+
+def _read_campaigns(
+    api: Api, night: Night, source: List, query: dict[str, str], seen: list[Row]
+) -> Found:
+    """One day, campaign by campaign: those in the rows seen and those active of late."""
+    campaigns = {str(row.get("campaign_id")) for row in seen} | active_campaigns(night)
+    parts = [Found(seen)]
+    for campaign in sorted(campaigns - {"None"}):
+        asked = query | {"campaign_id": campaign}
+        place = f"{source.path} {query['date_from']} campaign {campaign}"
+        try:
+            found = settled(
+                lambda asked=asked: _pages(  # type: ignore[misc]
+                    api, source.path, asked, night.settings["page_size"], one_day=True
+                ),
+                source.table.key_of,
+                place,
+            )
+        except _Doubtful as doubt:
+            raise VendorError(
+                f"{place}: the vendor does not page and gives {len(doubt.rows)} rows, which may "
+                "be its cap; there is no narrower question to ask"
+            ) from None
+        parts.append(found)
+    return _united(source.table, parts)
+
+
+def _united(table: Table, parts: list[Found]) -> Found:
+    rows = {table.key_of(row): row for part in parts for row in part.rows}
+    return Found(list(rows.values()), [w for part in parts for w in part.warnings])
+
+
+def _pages(
+    api: Api, path: str, query: Mapping[str, str], size: int, *, one_day: bool
+) -> list[Page]:
+    """Pages 0, 1, 2… until an empty one, whatever the vendor counts from.
+
+    An empty page 0, or a 400 for it, ends nothing. Page 1 equal to page 0: it counts from 1.
+    Page 2 equal to page 1 too: it does not page at all.
+    """
+
+    def page(number: int) -> Page:
+        asked = {**query, "page_index": number, "page_size": size}
+        reply = api.get(path, asked)
+        return Page(rows_of(reply.body, path), reply.sent)
+
+    zero = _page_zero(page)
+    pages = [page(1)]
+    if zero.rows and zero.rows != pages[0].rows:
+        pages.insert(0, zero)
+    number = 2
+    while pages[-1].rows:
+        following = page(number)
+        if following.rows == pages[-1].rows:
+            _end_at_repeat(pages, size, one_day=one_day)
+            break
+        pages.append(following)
+        number += 1
+    return pages
+
+
+def _page_zero(page: Any) -> Page:
+    try:
+        found: Page = page(0)
+    except VendorError as error:
+        if error.status != 400:
+            raise
+        return Page([], 0)
+    return found
+
+
+def _end_at_repeat(pages: list[Page], size: int, *, one_day: bool) -> None:
+    """The last page came again: there is no paging, or the last is given for every number behind.
+
+    Raises _Doubtful unless the rows can be trusted to be all there are.
+    """
+    rows = [row for page in pages for row in page.rows]
+    if len(pages) > 1:
+        trusted = len(pages[-1].rows) < len(pages[0].rows)  # a short page is the last
+    elif one_day:
+        trusted = len(rows) not in (*CAPS, size)
+    else:  # fewer than any cap, or more than the largest
+        trusted = not CAPS[0] <= len(rows) <= CAPS[-1] and len(rows) != size
+    if not trusted:
+        raise _Doubtful(rows)
+
+
+def zone_of(night: Night) -> ZoneInfo:
+    return ZoneInfo(night.settings["timezone"])
+
+
+def _timed(rows: list[Row], field: str, zone: ZoneInfo) -> list[Row]:
+    """Rows with their local time as an instant, and its text beside it."""
+    return [
+        {
+            "contact_id": "",
+            "campaign_id": "",
+            **{key: value for key, value in row.items() if value is not None},
+            field: _instant(row.get(field), field, zone),
+            f"{field}_text": row.get(field),
+        }
+        for row in rows
+    ]
+
+
+def _instant(text: Any, field: str, zone: ZoneInfo) -> datetime | None:
+    if text in (None, ""):
+        return None
+    try:
+        return _parsed(text, zone)
+    except (TypeError, ValueError):
+        raise TypeChanged(f"{field} was a local time such as 2024-09-02 13:59:00") from None
+
+
+@cache
+def _parsed(text: str, zone: ZoneInfo) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+
+
+# --- which campaigns are active ------------------------------------------------------------------
+
+
+def _active(night: Night, name: str, rows: list[Row], field: str) -> dict[str, str]:
+    """Campaigns with the day of their last event, those of the last ACTIVE_DAYS."""
+    active = dict(night.state(name).get("active", {}))
+    for row in rows:
+        campaign, moment = str(row["campaign_id"]), row[field]
+        if campaign and moment:
+            active[campaign] = max(active.get(campaign, ""), f"{moment:%Y-%m-%d}")
+    oldest = f"{night.now - timedelta(days=ACTIVE_DAYS):%Y-%m-%d}"
+    return {campaign: day for campaign, day in active.items() if day >= oldest}
+
+
+def active_campaigns(night: Night) -> set[str]:
+    names = ("sent_emails", "undelivered", "activities", "recent_activities")
+    oldest = f"{night.now - timedelta(days=ACTIVE_DAYS):%Y-%m-%d}"
+    return {
+        campaign
+        for name in names
+        for campaign, day in night.state(name).get("active", {}).items()
+        if day >= oldest
+    }
+
+
+def activities_summary(api: Api, night: Night) -> Iterator[Slice]:
+    """The vendor's own counters of each active campaign, as they stand today (UTC)."""
+    rows, warnings = list[Row](), list[str]()
+    for campaign in sorted(active_campaigns(night)):
+        place = f"{BASE}/activitiesSummary campaign {campaign}"
+        try:
+            body = api.get(f"{BASE}/activitiesSummary", {"campaign_id": campaign}).body
+        except VendorError as error:
+            if error.status != 404:
+                raise
+            warnings.append(f"{place}: the vendor does not know it any more")
+            continue
+        if not isinstance(body, dict):
+            raise VendorError(f"{place}: the reply is no object")
+        if not body.keys() & set(COUNTERS):
+            raise VendorError(f"{place}: the reply has none of the documented counters")
+        rows.append(body | {"campaign_id": campaign, "observed_on": night.now.date()})
+    yield Slice({SUMMARY: rows}, {}, f"{len(rows)} campaigns", warnings=tuple(warnings))
+
+
+# --- the read-once feed --------------------------------------------------------------------------
+
+
+def _journal(work_dir: Path) -> Journal:
+    return Journal(work_dir / "inwise_recent")
+
+
+def recent_activities(api: Api, night: Night) -> Iterator[Slice]:
+    """Replies kept from an earlier night, then the feed until it has nothing more to give."""
+    if not night.settings["read_recent"]:
+        return
+    assert night.work_dir
+    journal = _journal(night.work_dir)
+    loaded: list[str] = []
+    for name, body in journal.replies().items():
+        loaded.append(name)
+        yield _recent_slice(night, body, loaded)
+    before: Any = None
+    for number in range(10_000):
+        name, body = _ask_once(api, journal, night.now, number)
+        loaded.append(name)
+        if body == [] or body == before:
+            break
+        before = body
+        yield _recent_slice(night, body, loaded)
+    yield Slice({}, {"loaded": list(loaded)}, "drained")
+
+
+def _recent_slice(night: Night, body: Any, loaded: list[str]) -> Slice:
+    rows = _timed(rows_of(body, "recentActivities"), "action_date", zone_of(night))
+    state = {
+        "loaded": list(loaded),
+        "active": _active(night, "recent_activities", rows, "action_date"),
+    }
+    night.states["recent_activities"] = state
+    latest = {RECENT.key_of(row): row for row in rows}
+    return Slice({RECENT: list(latest.values())}, state, f"{len(rows)} changes")
+
+
+def _ask_once(api: Api, journal: Journal, now: datetime, number: int) -> tuple[str, Any]:
+    """One request, written down before it leaves; its reply written down before it is read."""
+    for attempt in range(4):
+        name = journal.intend(now, 10 * number + attempt)
+
+        def keep(data: bytes, name: str = name) -> Any:
+            journal.keep(name, data)
+            return rows_of(orjson.loads(data), "recentActivities")
+
+        try:
+            return name, api.get(f"{BASE}/recentActivities", decode=keep, once=True).body
+        except Stopped:
+            journal.withdraw(name)
+            raise
+        except VendorError as error:
+            if error.status in REFUSED:
+                journal.withdraw(name)
+            else:
+                journal.spoil(name)
+            if error.status != 429 or attempt == 3:
+                raise
+            api.meter.wait(BREATH)
+    raise AssertionError("the loop ends in a return or a raise")
+
+
+def lost_activities(api: Api, night: Night) -> Iterator[Slice]:
+    """Activities from start_date once, where a reply of the feed was lost on its way."""
+    assert night.work_dir
+    lost = _journal(night.work_dir).lost()
+    state = night.state("lost_activities")
+    if not lost or lost == state.get("healed"):
+        return
+    start = first_instant(ACTIVITIES_ENDPOINT, night)
+    if state.get("healing") == lost:
+        start = max(start, parse_time(state["position"]))
+    for window in tiles(start, night.now, STEP):
+        read = ACTIVITY_LIST.read(api, night, window)
+        progress = {"healing": lost, "position": iso(window.end)}
+        yield Slice(read.rows, progress, str(window), warnings=read.warnings)
+    yield Slice({}, {"healed": lost}, "whole")
+
+
+def published(work_dir: Path, states: Mapping[str, State]) -> None:
+    """The rows of the kept replies are in the published file: they are needed no more."""
+    names = states.get("recent_activities", {}).get("loaded", [])
+    names = [*names, *states.get("lost_activities", {}).get("healed", [])]
+    if names:
+        _journal(work_dir).forget(names)
+
+
+# --- check ---------------------------------------------------------------------------------------
+
+
+def probe(api: Api, night: Night) -> Iterator[Finding]:
+    """The last day of each list, and whether its times fit the configured zone."""
+    zone = zone_of(night)
+    today = night.now.astimezone(zone).date()
+    newest: list[datetime] = []
+    for source in (SENT_LIST, UNDELIVERED_LIST, ACTIVITY_LIST):
+        query = {"date_from": str(today), "date_to": str(today + timedelta(days=1))}
+        asked = query | {"page_index": "1", "page_size": "10"}
+        rows = rows_of(api.get(source.path, asked).body, source.path)
+        timed = _timed(rows, source.time, zone)
+        newest += [row[source.time] for row in timed if row[source.time]]
+        yield Finding("ok", f"{source.name}: {len(rows)} of today's rows")
+    if newest and max(newest) > night.now + timedelta(minutes=10):
+        yield Finding(
+            "warning",
+            f"the newest row lies in the future if its time is {zone.key}",
+            "set [sources.inwise] timezone to the account's zone",
+        )
+
+
+ACTIVITIES_ENDPOINT = Windowed("activities", (ACTIVITIES,), STEP, ACTIVITY_LIST.read)
+
+VENDOR = Vendor(
+    name="inwise",
+    defaults={
+        "api_url": "https://api.inwise.com/rest/v1",
+        "timezone": "Asia/Jerusalem",
+        "lookback_days": 7.0,
+        "read_recent": True,
+        "page_size": 1000,
+    },
+    secrets=("api_key",),
+    page_sizes=(1, 1000),
+    connect=connect,
+    endpoints=(
+        Windowed("sent_emails", (SENT,), STEP, SENT_LIST.read),
+        Windowed("undelivered", (UNDELIVERED,), STEP, UNDELIVERED_LIST.read),
+        ACTIVITIES_ENDPOINT,
+        Listed("lost_activities", (ACTIVITIES,), lost_activities),
+        Listed("recent_activities", (RECENT,), recent_activities),
+        Listed("activities_summary", (SUMMARY,), activities_summary),
+    ),
+    probe=probe,
+    published=published,
+)

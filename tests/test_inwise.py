@@ -1,0 +1,247 @@
+"""What is odd about inwise: paging that is not documented, local times, a feed that reads once."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from sources._journal import Journal
+from tests.fakes._server import Fault
+from tests.fakes.inwise import InwiseFake
+from tests.house import House, assert_holds
+
+MakeHouse = Callable[..., House]
+FEED = "recentActivities$"
+
+
+@pytest.fixture
+def fake() -> Iterator[InwiseFake]:
+    with InwiseFake() as running:
+        yield running
+
+
+READINGS = [
+    *(
+        {"page_base": 1, "page_zero": zero, "beyond_last": beyond}
+        for zero, beyond in itertools.product(("empty", "error400", "first"), ("empty", "repeat"))
+    ),
+    {"page_base": 0, "beyond_last": "empty"},
+    {"page_base": 0, "beyond_last": "repeat"},
+    {"page_base": 0, "page_size_obeyed": False},
+    {"paging": False},
+    {"paging": False, "cap": 100},
+    {"date_to_inclusive": False},
+    {"undelivered_dates_ignored": True},
+]
+
+
+@pytest.mark.parametrize("reading", READINGS, ids=str)
+def test_every_reading_of_the_documents_gives_every_row_once(
+    house: MakeHouse, fake: InwiseFake, reading: dict[str, Any]
+) -> None:
+    fake.seed(260)
+    for name, value in reading.items():
+        setattr(fake, name, value)
+    home = house(fake)
+    assert home.run() == 0, home.error("inwise")
+    assert_holds(home, fake)
+
+
+def test_a_day_cut_at_the_cap_is_read_campaign_by_campaign(
+    house: MakeHouse, fake: InwiseFake
+) -> None:
+    fake.paging, fake.cap = False, 100
+    noon = fake.now() - timedelta(days=2)
+    for number in range(150):
+        fake.add_sent(campaign_id=1 + number % 2, date_sent=fake.local(noon))
+    home = house(fake)
+    assert home.run() == 0, home.error("inwise")
+    assert_holds(home, fake)
+
+
+def test_a_cut_that_no_question_can_resolve_is_an_error(house: MakeHouse, fake: InwiseFake) -> None:
+    fake.paging, fake.cap = False, 100
+    noon = fake.now() - timedelta(days=2)
+    for _ in range(150):
+        fake.add_sent(campaign_id=1, date_sent=fake.local(noon))
+    home = house(fake)
+    assert home.run() == 1
+    assert "does not page" in home.error("inwise")
+    assert "campaign 1" in home.error("inwise")
+
+
+def test_both_dates_go_with_every_question(house: MakeHouse, fake: InwiseFake) -> None:
+    fake.seed(50)
+    house(fake).run()
+    lists = [ask for ask in fake.asked() if ask.path.endswith(("Emails", "livered", "activities"))]
+    assert lists
+    assert all({"date_from", "date_to"} <= ask.query.keys() for ask in lists)
+
+
+@pytest.mark.parametrize(
+    ("zone", "text", "instant"),
+    [
+        ("Asia/Jerusalem", "2026-07-01 13:55:00", datetime(2026, 7, 1, 10, 55, tzinfo=UTC)),
+        ("Asia/Jerusalem", "2026-01-05 00:30:00", datetime(2026, 1, 4, 22, 30, tzinfo=UTC)),
+        ("America/New_York", "2025-11-02 01:30:00", datetime(2025, 11, 2, 5, 30, tzinfo=UTC)),
+    ],
+)
+def test_local_times_become_instants_and_their_text_is_kept(
+    house: MakeHouse, fake: InwiseFake, zone: str, text: str, instant: datetime
+) -> None:
+    fake.timezone = zone
+    fake.add_activity(action_date=text)
+    home = house(fake, inwise__start_date="2025-10-01")
+    assert home.run(now=datetime(2026, 7, 20, tzinfo=UTC)) == 0, home.error("inwise")
+    assert home.sql("select action_date, action_date_text from inwise.activities") == [
+        (instant, text)
+    ]
+
+
+def test_a_time_that_is_none_stops_the_vendor_without_telling_the_value(
+    house: MakeHouse, fake: InwiseFake
+) -> None:
+    fake.seed(5)
+    fake.rewrites = [("sentEmails$", lambda rows: [r | {"date_sent": "secret time"} for r in rows])]
+    home = house(fake)
+    assert home.run() == 1
+    assert "date_sent" in home.error("inwise")
+    assert "secret time" not in home.error("inwise")
+
+
+# --- the read-once feed --------------------------------------------------------------------------
+
+
+def recents(home: House) -> set[tuple[Any, ...]]:
+    return set(home.sql("select id, action_type from inwise.recent_activities"))
+
+
+def handed_out(fake: InwiseFake) -> set[tuple[str, str]]:
+    return {(str(row["id"]), row["action_type"]) for row in fake.handed_out}
+
+
+def journal_files(home: House) -> list[str]:
+    folder = home.config.work_dir / "inwise_recent"
+    return [path.name for path in folder.iterdir()] if folder.exists() else []
+
+
+def test_the_feed_is_drained_however_little_a_call_gives(
+    house: MakeHouse, fake: InwiseFake
+) -> None:
+    fake.seed(60)
+    fake.recent_cap = 7
+    home = house(fake)
+    assert home.run() == 0
+    assert len(handed_out(fake)) > 7
+    assert recents(home) == handed_out(fake)
+    assert journal_files(home) == []
+
+
+def test_rows_of_the_feed_are_never_deleted(house: MakeHouse, fake: InwiseFake) -> None:
+    fake.seed(40)
+    home = house(fake)
+    home.run()
+    before = recents(home)
+    for _ in range(2):
+        fake.change()
+        home.run()
+    assert before < recents(home) == handed_out(fake)
+
+
+def test_the_feed_can_be_left_to_somebody_else(house: MakeHouse, fake: InwiseFake) -> None:
+    fake.seed(20)
+    home = house(fake, inwise__read_recent="false")
+    assert home.run() == 0
+    assert fake.asked(FEED) == []
+    assert_holds(home, fake)
+
+
+@pytest.mark.parametrize("kind", ["reset", "cut"])
+def test_a_reply_lost_on_the_wire_is_made_good_from_activities(
+    house: MakeHouse, fake: InwiseFake, kind: Any
+) -> None:
+    fake.seed(40)
+    home = house(fake)
+    home.run()
+    old = fake.local(fake.now() - timedelta(days=60))
+    fake.add_activity(action_date=old, action_type="emailClicked")
+    fake.faults = [Fault(kind, path=FEED)]
+    assert home.run() == 1
+    assert "recentActivities" in home.error("inwise")
+    assert len(fake.asked(FEED)) == 3, "the feed is never asked again after a lost reply"
+    assert any(name.endswith(".intent") for name in journal_files(home))
+    assert home.run() == 0, home.error("inwise")
+    assert_table_of_activities(home, fake)
+    assert journal_files(home) == []
+    with fake.counting() as asks:
+        home.run()
+    assert len(asks) < 30, "activities are read from start_date once, not every night"
+
+
+def assert_table_of_activities(home: House, fake: InwiseFake) -> None:
+    found = set(home.sql("select id, action_type from inwise.activities"))
+    assert found == {(str(row["id"]), row["action_type"]) for row in fake.activities}
+
+
+def test_a_reply_that_cannot_be_read_is_kept_aside_and_made_good(
+    house: MakeHouse, fake: InwiseFake
+) -> None:
+    fake.seed(20)
+    fake.faults = [Fault("html", path=FEED)]
+    home = house(fake)
+    assert home.run() == 1
+    assert any(name.endswith(".unreadable") for name in journal_files(home))
+    assert home.run() == 0, home.error("inwise")
+    assert_holds(home, fake)
+
+
+def test_a_refusal_gives_nothing_out_and_is_asked_again(house: MakeHouse, fake: InwiseFake) -> None:
+    fake.seed(20)
+    fake.faults = [Fault("status", path=FEED, status=429, times=2)]
+    home = house(fake)
+    assert home.run() == 0, home.error("inwise")
+    assert recents(home) == handed_out(fake)
+    assert journal_files(home) == []
+
+
+def test_a_reply_on_disk_is_loaded_by_the_next_run(house: MakeHouse, fake: InwiseFake) -> None:
+    fake.seed(10)
+    home = house(fake)
+    home.run()
+    journal = Journal(home.config.work_dir / "inwise_recent")
+    name = journal.intend(datetime.now(UTC), 0)
+    journal.keep(name, b'[{"id": 5, "action_type": "emailOpened", "contact_id": 2}]')
+    assert home.run() == 0
+    assert ("5", "emailOpened") in recents(home)
+    assert journal_files(home) == []
+
+
+def test_neither_a_dry_run_nor_a_backfill_calls_the_feed(
+    house: MakeHouse, fake: InwiseFake
+) -> None:
+    fake.seed(30)
+    home = house(fake)
+    now = datetime.now(UTC)
+    assert home.backfill("inwise", now - timedelta(days=20), now) == 0
+    assert fake.asked(FEED) == []
+    assert fake.asked("activities$") != []
+
+
+# --- the vendor's own summary --------------------------------------------------------------------
+
+
+def test_a_summary_is_kept_per_campaign_and_day(house: MakeHouse, fake: InwiseFake) -> None:
+    fake.add_sent(campaign_id=1, date_sent=fake.local(fake.now() - timedelta(days=1)))
+    fake.add_sent(campaign_id=2, date_sent=fake.local(fake.now() - timedelta(days=40)))
+    home = house(fake)
+    now = datetime.now(UTC)
+    home.run(now=now)
+    fake.add_sent(campaign_id=1, date_sent=fake.local(fake.now() - timedelta(hours=1)))
+    home.run(now=now)
+    home.run(now=now + timedelta(days=1))
+    rows = home.sql(
+        "select campaign_id, observed_on, sent from inwise.activities_summary order by 2"
+    )
+    assert rows == [("1", now.date(), 2), ("1", now.date() + timedelta(days=1), 2)]

@@ -1,0 +1,143 @@
+"""Windows tile the span, and each night asks for what may have changed and no more."""
+
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sources._api import Api, Meter, StaticHeaders
+from sources._endpoints import Night, Read, Window, Windowed
+from sources._windows import nightly, parse_time, read_nightly, read_span, runs_of_days, tiles
+
+NOW = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
+moments = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+def night(state: dict[str, object] | None = None, now: datetime = NOW, **settings: object) -> Night:
+    values = {"lookback_days": 3.0, "start_date": "", **settings}
+    return Night(now, values, {"things": state} if state else {})
+
+
+def endpoint(**fields: object) -> Windowed:
+    values = {"step": timedelta(days=7), "read": lambda *_: Read({}), **fields}
+    return Windowed("things", (), **values)  # type: ignore[arg-type]
+
+
+@given(moments, moments, st.timedeltas(timedelta(hours=5), timedelta(days=40)))
+def test_tiles_cover_the_span_without_gap_or_excess(
+    start: datetime, end: datetime, step: timedelta
+) -> None:
+    made = tiles(start, end, step)
+    if start >= end:
+        assert made == []
+        return
+    assert made[0].start == start
+    assert made[-1].end == end
+    assert all(w.end - w.start <= step for w in made)
+    assert all(a.end == b.start for a, b in pairwise(made))
+
+
+@given(st.sets(st.dates(date(2026, 1, 1), date(2026, 3, 1))))
+def test_runs_of_days_hold_exactly_their_days(days: set[date]) -> None:
+    covered = {
+        (start + timedelta(days=n)).date()
+        for start, end in runs_of_days(days)
+        for n in range((end - start).days)
+    }
+    assert covered == days
+
+
+def test_a_first_load_begins_at_start_date_or_90_days_back() -> None:
+    assert nightly(endpoint(), night())[0].start == NOW - timedelta(days=90)
+    assert nightly(endpoint(), night(start_date="2026-02-01"))[0].start == parse_time("2026-02-01")
+
+
+def test_a_first_load_never_asks_for_what_the_vendor_no_longer_keeps() -> None:
+    keeping = endpoint(keeps=timedelta(days=180))
+    assert nightly(keeping, night())[0].start == NOW - timedelta(days=180)
+    assert nightly(keeping, night(start_date="2020-01-01"))[0].start == NOW - timedelta(days=180)
+
+
+def test_a_night_reads_from_the_cursor_less_the_lookback() -> None:
+    state = {"cursor": "2026-02-28T04:00:00+00:00", "deep_at": "2026-02-27T04:00:00+00:00"}
+    windows = nightly(endpoint(), night(state))
+    assert (windows[0].start, windows[-1].end) == (parse_time("2026-02-25T04:00:00"), NOW)
+    assert len(windows) == 1
+
+
+def test_once_a_week_a_night_reads_30_days_back() -> None:
+    state = {"cursor": "2026-02-28T04:00:00+00:00", "deep_at": "2026-02-22T03:59:00+00:00"}
+    assert nightly(endpoint(), night(state))[0].start == parse_time("2026-01-29T04:00:00")
+
+
+def test_days_with_rows_not_final_are_read_again_for_30_days() -> None:
+    state = {
+        "cursor": "2026-02-28T04:00:00+00:00",
+        "deep_at": "2026-02-27T04:00:00+00:00",
+        "unfinished": ["2026-01-15", "2026-02-10", "2026-02-11", "2026-02-27"],
+    }
+    windows = nightly(endpoint(), night(state))
+    assert [str(w) for w in windows] == [
+        "2026-02-10 00:00..2026-02-12 00:00Z",
+        "2026-02-25 04:00..2026-03-01 04:00Z",
+    ]
+
+
+def test_a_window_that_ends_before_it_starts_cannot_be_made() -> None:
+    with pytest.raises(ValueError, match="ends after"):
+        Window(NOW, NOW)
+    with pytest.raises(ValueError, match="aware"):
+        Window(datetime(2026, 1, 1), NOW)  # noqa: DTZ001
+
+
+def api() -> Api:
+    return Api(
+        "vendor",
+        "http://127.0.0.1:1",
+        reads=[],
+        auth=StaticHeaders({}),
+        secrets=[],
+        requests_per_minute=600,
+        meter=Meter(),
+    )
+
+
+def test_a_window_with_too_much_in_it_is_gone_on_with_from_where_it_stopped() -> None:
+    asked: list[Window] = []
+
+    def read(_api: Api, _night: Night, window: Window) -> Read:
+        asked.append(window)
+        return Read({}, until=min(window.end, window.start + timedelta(days=2)))
+
+    slices = list(read_nightly(endpoint(read=read), api(), night(start_date="2026-02-20")))
+    assert asked[0].start == parse_time("2026-02-20")
+    ends = [min(w.end, w.start + timedelta(days=2)) for w in asked]
+    assert [w.start for w in asked[1:]] == ends[:-1]
+    assert ends[-1] == NOW
+    assert slices[-1].state["cursor"] == NOW.isoformat()
+
+
+def test_the_cursor_is_where_the_vendor_says_and_never_goes_back() -> None:
+    def read(_api: Api, _night: Night, window: Window) -> Read:
+        return Read({}, cursor=window.end - timedelta(minutes=5))
+
+    state = {"cursor": NOW.isoformat(), "deep_at": NOW.isoformat()}
+    (piece,) = read_nightly(endpoint(read=read), api(), night(state))
+    assert piece.state["cursor"] == NOW.isoformat()
+    (piece,) = read_nightly(endpoint(read=read), api(), night(start_date="2026-02-27"))
+    assert piece.state["cursor"] == (NOW - timedelta(minutes=5)).isoformat()
+
+
+def test_a_backfill_keeps_its_own_progress_and_leaves_the_cursor() -> None:
+    span = Window(parse_time("2026-01-01"), parse_time("2026-01-20"))
+    kept = night({"cursor": NOW.isoformat()})
+    first = next(iter(read_span(endpoint(), api(), kept, span)))
+    assert "cursor" not in first.state
+    going_on = night({"cursor": NOW.isoformat(), **first.state})
+    rest = list(read_span(endpoint(), api(), going_on, span))
+    assert [piece.label for piece in rest] == [
+        "2026-01-08 00:00..2026-01-15 00:00Z",
+        "2026-01-15 00:00..2026-01-20 00:00Z",
+    ]
