@@ -6,11 +6,7 @@ from importlib import import_module
 
 from sources._endpoints import Vendor
 
-from importlib.util import find_spec  # TEMP
-
-NAMES = tuple(
-    n for n in ("vonage", "avaamo", "inwise", "koreai", "dialer") if find_spec(f"sources.{n}")
-)
+NAMES = ("vonage", "avaamo", "inwise", "koreai", "dialer")
 
 
 @cache

@@ -186,17 +186,18 @@ def _disposition(table: Table, piece: Slice) -> dict[str, Any]:
         return {"write_disposition": merge, "primary_key": table.key}
     if table.kept == "history":
         merge |= {"strategy": "scd2", "row_version_column_name": VERSION}
-        if piece.scope is not None:
-            merge["destination_scope"] = _scope(table, piece.scope)
+        # always said: dlt keeps the last scope in the schema and would go on with it
+        everything = piece.scope is None
+        merge["destination_scope"] = "1 = 1" if everything else _scope(table, piece.scope)
         return {"write_disposition": merge}
     if table.parent:
         return {"write_disposition": merge, "merge_key": table.parent, "primary_key": ()}
     return {"write_disposition": merge, "primary_key": table.key}
 
 
-def _scope(table: Table, ids: Sequence[str]) -> str:
+def _scope(table: Table, ids: Sequence[str] | None) -> str:
     """The lists that were read completely, as SQL; dlt calls .format on it."""
-    texts = ", ".join("'" + i.replace("'", "''") + "'" for i in sorted(set(ids)))
+    texts = ", ".join("'" + i.replace("'", "''") + "'" for i in sorted(set(ids or ())))
     condition = f"{table.parent} IN ({texts})" if texts else "1 = 0"
     return condition.replace("{", "{{").replace("}", "}}")
 

@@ -37,6 +37,7 @@ LONGEST_WAIT = 3600  # seconds of Retry-After that are obeyed
 BREATH = 60.0  # seconds of rest when a rate limit outlasts the retries; then they begin again
 TIMEOUT = (15.0, 120.0)  # seconds to connect, seconds between two bytes of the reply
 RATE_LIMIT_TEXT = re.compile(rb"rate.?limit|too many requests", re.IGNORECASE)
+RATE_LIMIT_SAID = b"exceeded the per-minute rate limit"  # Kore.ai; the status is not documented
 
 
 @dataclass(frozen=True)
@@ -372,10 +373,11 @@ def _rate_limited(response: requests.Response) -> bool:
         status == 429
         or (status == 403 and "Retry-After" in response.headers)
         or (
-            status in (200, 400, 403)
+            status in (400, 403)
             and len(response.content) < 1000
             and RATE_LIMIT_TEXT.search(response.content) is not None
         )
+        or (len(response.content) < 1000 and RATE_LIMIT_SAID in response.content)
     )
 
 

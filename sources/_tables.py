@@ -365,8 +365,12 @@ def _changed(table: Table, field: str, was: str, value: Any) -> TypeChanged:
 
 
 def _versions(table: Table, built: Any) -> list[str]:
-    """A hash over the vendor's documented fields; missing and null are the same."""
-    fields = [c for f, c in ((f, column_name(f)) for f in table.fields) if f not in table.own]
+    """A hash over the key and the vendor's documented fields; missing and null are the same.
+
+    With the key, for dlt tells rows apart by their version alone.
+    """
+    said = [column_name(field) for field in table.fields if field not in table.own]
+    fields = list(dict.fromkeys([*table.key, *said]))
     return [
         hashlib.md5(  # noqa: S324  # tells versions apart, guards nothing
             orjson.dumps(

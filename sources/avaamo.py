@@ -10,7 +10,7 @@ Paging      page (from 1) and per_page (25 by default, 100 at most). The page sa
 Time filter start_time and end_time. end_time is in milliseconds; start_time's unit is not said, the
             sister APIs' examples are in seconds: `time_unit` (ms) is the unit of both. Replies are
             in seconds. A wrong unit is met with no rows or with rows of other times, so both are
-            looked at (`_unit_holds`) before a cursor may pass a window.
+            looked at (`_unit_holds`).
 Kept        six months; an older start is moved without a word. Nothing is deleted here.
 Changes     delivery_status moves on (C-IVR pending without a limit) and `user` is rewritten by
             later files; there is no updated_at, so days with a row that is not final come again.
@@ -35,6 +35,7 @@ PATH = "/api/v2/campaigns/insights"
 NAME = "campaign_insights"
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
+STEP = WEEK - timedelta(minutes=1)  # with the second that bounds are asked early, 7 days at most
 # Less than the vendor's own limit: the time to the first request must not move the bound.
 KEEPS = timedelta(days=180) - timedelta(minutes=10)
 SLICE_ROWS = 5_000  # more in one window, and half of the window is asked for instead
@@ -192,18 +193,18 @@ def _will_change(row: Row) -> bool:
 def _unit_holds(api: Api, night: Night, window: Window, rows: list[Row]) -> dict[str, Any]:
     """The state that says which unit once gave rows of the window asked for.
 
-    Rows of other times only: the unit is wrong. No rows while the unit is unproven: the other one
-    is tried, for a wrong unit gives no rows in silence and the cursor would pass what it hides.
-    Raises VendorError with the mend.
+    Rows of other times only: the unit is wrong. No row up to now and never one before: the other
+    unit is tried once, for a wrong one gives no rows in silence. Raises VendorError with the mend.
     """
     unit = night.settings["time_unit"]
     if _some_inside(rows, window):
         return {"time_unit": unit}
     if _times(rows):
         raise VendorError(f"{PATH}: none of the rows is of the time asked for; {_mend(unit)}")
-    unproven = not rows and night.state(NAME).get("time_unit") != unit
-    if unproven and _other_unit_gives(api, window, unit):
-        raise VendorError(f"{PATH}: rows come in the other unit of time only; {_mend(unit)}")
+    proven = window.end < night.now or night.state(NAME).get("time_unit") == unit
+    if not proven and _other_unit_gives(api, window, unit):
+        mend = f"{_mend(unit)} and run `outreach reset avaamo`"
+        raise VendorError(f"{PATH}: rows come in the other unit of time only; {mend}")
     return {}
 
 
@@ -252,6 +253,6 @@ VENDOR = Vendor(
     secrets=("access_token",),
     page_sizes=(1, 100),
     connect=connect,
-    endpoints=(Windowed(NAME, (INSIGHTS,), WEEK, campaign_insights, keeps=KEEPS),),
+    endpoints=(Windowed(NAME, (INSIGHTS,), STEP, campaign_insights, keeps=KEEPS),),
     probe=probe,
 )
