@@ -214,23 +214,23 @@ def test_secrets_stand_nowhere_even_when_everything_fails(
     house: MakeHouse, fakes: list[Fake]
 ) -> None:
     home = house(*fakes)
-    secrets = {
-        str(fake.settings()[key]) for fake in fakes for key in catalog.vendor(fake.vendor).secrets
-    }
-    secrets = {secret for secret in secrets if len(secret) > 5}
-    assert len(secrets) >= 5
+    secrets: set[str] = set()
     home.run()
     for fake in fakes:
-        echo = {"message": f"you sent {' '.join(secrets)} and +15550100123 a@example.com"}
+        own = {str(fake.settings()[key]) for key in catalog.vendor(fake.vendor).secrets}
+        secrets |= {secret for secret in own if len(secret) > 8}
+        echo = {"message": f"you sent {' '.join(own)} and +15550100123 a@example.com"}
         fake.faults.append(Fault("status", status=400, times=1000, body=echo, skip=2))
         fake.expire_logins()
         fake.change()
+    assert len(secrets) >= 5
     done = outreach(home, "run", "--log-format", "json")
     assert done.returncode == 1, done.stdout
     texts = [(done.stdout + done.stderr).encode()]
     texts += [path.read_bytes() for path in home.root.rglob("*") if path.is_file()]
     for secret in secrets:
-        assert all(secret.encode() not in text for text in texts)
+        found = [n for n, text in enumerate(texts) if secret.encode() in text]
+        assert found == [], (secret, found, texts[0] if 0 in found else "")
     assert "+15550100123" not in done.stdout
     assert "a@example.com" not in done.stdout
 

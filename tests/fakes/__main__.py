@@ -23,7 +23,7 @@ ROWS = 600
 QUESTIONS = {
     "How many attempts did we make on each channel, and on how many days?": """
         with attempts as (
-            select 'vonage' as vendor, lower(medium) as channel, start as at
+            select 'vonage' as vendor, lower(medium) as channel, start as happened_at
             from vonage.interactions
             union all
             select 'avaamo', delivery_channel, created_at from avaamo.campaign_insights
@@ -32,8 +32,9 @@ QUESTIONS = {
             union all
             select 'dialer', 'voice', "timestamp" from dialer.lead_history
         )
-        select vendor, channel, count(*) as attempts, count(distinct at::date) as days,
-            min(at)::date as first_day, max(at)::date as last_day
+        select vendor, channel, count(*) as attempts, count(distinct happened_at::date) as days,
+            min(happened_at)::date as first_day,
+            max(happened_at)::date as last_day
         from attempts group by all order by attempts desc
     """,
     "Which numbers do several systems contact?": """
