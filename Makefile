@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test check run
+.PHONY: install demo test check bench run
 
 install: .venv/.installed
 
@@ -22,6 +22,9 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+bench: install
+	$(BIN)/python -m tests.bench
 
 run: install
 	$(BIN)/outreach run

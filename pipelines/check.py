@@ -34,8 +34,8 @@ def _findings(config: Config, name: str, now: datetime) -> Iterator[Finding]:
     vendor = catalog.vendor(name)
     settings = config.sources[name]
     meter = Meter()
-    api = vendor.connect(settings, meter)
     try:
+        api = vendor.connect(settings, meter)
         yield from vendor.probe(api, Night(now, settings, {}))
     except VendorError as error:
         yield Finding("failure", str(error))

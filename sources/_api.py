@@ -276,6 +276,11 @@ class Api:
             raise VendorError(
                 f"{_place(method, url)}: no complete reply ({_cause(error)})"
             ) from None
+        except OSError as error:  # requests says so of a CA bundle that is not there
+            raise VendorError(
+                f"{_place(method, url)}: a certificate bundle cannot be read; look at "
+                f"[sources.{self.vendor}] ca_bundle and at REQUESTS_CA_BUNDLE ({_cause(error)})"
+            ) from None
         return response
 
     def _reply(self, method: str, url: str, response: requests.Response, decode: Decoder) -> Reply:

@@ -154,7 +154,7 @@ class AvaamoFake(Fake):
 
     def __init__(self, *, certificate: Path | None = None) -> None:
         super().__init__(certificate=certificate)
-        self.access_token = "fake-avaamo-token"  # noqa: S105  # opens nothing but this fake
+        self.access_token = "fake-avaamo-token"  # opens nothing but this fake
         self.records: list[Row] = []
         self.served: dict[int, Row] = {}
         self.writes: list[Ask] = []
@@ -167,7 +167,7 @@ class AvaamoFake(Fake):
         self.integer_error_codes = False
         self.shift_kind: Literal["insert", "move"] = "insert"
         self.late_days = 13.0
-        self._random = random.Random(11)  # noqa: S311  # repeatable, not secret
+        self._random = random.Random(11)  # repeatable, not secret
         self._last_id = 1_400_000
         self._shift = False
         self._sorts_as: dict[int, int] = {}  # id -> the second it is sorted under, once moved

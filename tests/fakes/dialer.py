@@ -650,8 +650,9 @@ class DialerFake(Fake):
         """What is served now, and of calls and campaigns also what was served once and is gone.
 
         Campaigns and their counts are those of the last status reply, where there was one: leads
-        that move after it change its totals for the next. Of a campaign that is gone `deleted_at` is the word "set", as nobody knows the time. The
-        columns in UNSURE are left out. `occurrence` and `position` count from 0.
+        that move after it change its totals for the next. Of a campaign that is gone `deleted_at`
+        is the word "set", as nobody knows the time. The columns in UNSURE are left out.
+        `occurrence` and `position` count from 0.
         """
         self.recount()
         observed = self.campaigns if self.observed is None else self.observed

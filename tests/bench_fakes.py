@@ -1,0 +1,24 @@
+"""Serves fakes for `tests.bench` until it is ended: prints the environment that leads to them."""
+
+import json
+import sys
+from contextlib import ExitStack
+
+from tests.cases import CASES
+
+
+def main() -> None:
+    rows: dict[str, int] = json.loads(sys.argv[1])
+    environ: dict[str, str] = {}
+    with ExitStack() as stack:
+        for name, count in rows.items():
+            fake = stack.enter_context(CASES[name].fake())
+            fake.seed(count)
+            for key, value in fake.settings().items():
+                environ[f"SOURCES__{name}__{key}".upper()] = str(value)
+        print(json.dumps(environ), flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

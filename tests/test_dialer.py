@@ -1,0 +1,631 @@
+"""What is odd about the dialer: a status printed twice, leads and campaigns that vanish, calls
+without an id, a history in two shapes, the tenant's own certificate, writes beside the reads."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+import trustme
+
+from pipelines.check import print_check
+from sources._api import Api, Meter
+from sources._endpoints import Finding, Listed, Night, Slice, Window, Windowed
+from sources._errors import VendorError
+from sources.dialer import VENDOR, _token, call_key
+from tests.fakes._server import Answer, Ask, Row
+from tests.fakes.dialer import HISTORY, LOGIN, SAMPLES, STATUS, DialerFake
+from tests.house import House, assert_holds, assert_table
+
+MakeHouse = Callable[..., House]
+NOW = datetime(2026, 11, 2, 3, tzinfo=UTC)
+SECOND = int(NOW.timestamp())
+DAY = timedelta(days=1)
+FAST = {"dialer__requests_per_minute": 100_000}
+ENDPOINTS = {endpoint.name: endpoint for endpoint in VENDOR.endpoints}
+
+
+@pytest.fixture
+def fake() -> Iterator[DialerFake]:
+    with DialerFake() as running:
+        running.now = lambda: NOW - timedelta(hours=1)
+        yield running
+
+
+@pytest.fixture
+def home(house: MakeHouse, fake: DialerFake) -> House:
+    return house(fake, **FAST)
+
+
+class Reader:
+    """Nights without a warehouse: what the endpoints give, and what they would remember."""
+
+    def __init__(self, fake: DialerFake, **settings: Any) -> None:
+        fixed: Row = {"ca_bundle": "", "page_size": 20, "max_in_flight": 1, "lookback_days": 3}
+        fixed["requests_per_minute"] = 100_000
+        self.settings = fixed | fake.settings() | settings
+        self.states: dict[str, Any] = {}
+        self.last = NOW
+
+    @property
+    def api(self) -> Api:
+        return VENDOR.connect(self.settings, Meter())
+
+    def night(self, now: datetime = NOW, accept: str = "") -> dict[str, Slice]:
+        """The slices of campaigns, leads and queues by endpoint and label."""
+        states = json.loads(json.dumps(self.states))
+        night = Night(now, self.settings, states, frozenset({accept} - {""}))
+        slices, api = {}, self.api
+        for endpoint in VENDOR.endpoints:
+            if isinstance(endpoint, Listed):
+                for piece in endpoint.read(api, night):
+                    self.states.setdefault(endpoint.name, {}).update(piece.state)
+                    slices[f"{endpoint.name} {piece.label}"] = piece
+        return slices
+
+    def calls(self, start: datetime = NOW - DAY, end: datetime = NOW) -> list[Row]:
+        endpoint = ENDPOINTS["lead_history"]
+        assert isinstance(endpoint, Windowed)
+        night = Night(end, self.settings, {})
+        return endpoint.read(self.api, night, Window(start, end)).rows[endpoint.tables[0]]
+
+    def findings(self) -> list[Finding]:
+        return list(VENDOR.probe(self.api, Night(NOW, self.settings, {})))
+
+
+def table(name: str) -> Any:
+    return next(t for t in VENDOR.tables if t.name == name)
+
+
+def rows_of(piece: Slice, name: str) -> list[Row]:
+    return list(piece.rows[table(name)])
+
+
+# --- campaigns and counts ------------------------------------------------------------------------
+
+
+def test_a_status_printed_twice_is_two_rows(home: House, fake: DialerFake) -> None:
+    fake.campaigns = json.loads(SAMPLES["status"])
+    for campaign, pairs in zip(
+        fake.campaigns.values(),
+        (
+            [("new", 4), ("success", 10), ("failed", 5), ("success", 25)],
+            [("new", 8), ("success", 15), ("failed", 5), ("success", 26)],
+        ),
+        strict=True,
+    ):
+        campaign["leads_by_status"] = pairs
+    fake.fixed_counts = set(fake.campaigns)
+    assert home.run(now=NOW) == 0, home.error("dialer")
+    assert home.sql(
+        "select campaign_id, status, occurrence, leads from dialer.campaign_lead_counts "
+        "where observed_at = ? order by campaign_id, status, occurrence",
+        [NOW],
+    ) == [
+        ("campaing_id_1", "failed", 0, 5),
+        ("campaing_id_1", "new", 0, 4),
+        ("campaing_id_1", "success", 0, 10),
+        ("campaing_id_1", "success", 1, 25),
+        ("campaing_id_n", "failed", 0, 5),
+        ("campaing_id_n", "new", 0, 8),
+        ("campaing_id_n", "success", 0, 15),
+        ("campaing_id_n", "success", 1, 26),
+    ]
+    assert home.sql("select * exclude (_dlt_load_id) from dialer.campaigns order by id") == [
+        ("campaing_id_1", "campaign_1", "stopped", 44, None),
+        ("campaing_id_n", "campaign_n", "stopped", 53, None),
+    ]
+    warning = home.board.vendors["dialer"].warnings[0]
+    assert "do not add up to total_leads: 1 campaigns, such as campaing_id_n (54 of 53)" in warning
+
+
+def test_a_campaign_that_goes_is_marked_once_and_unmarked_when_it_is_back(
+    home: House, fake: DialerFake
+) -> None:
+    gone, _ = fake.add_campaign("Gone", leads=3), fake.add_campaign("Stays", leads=2)
+    fake.queues.append(SAMPLES["queues"][0])
+    marks = "select name, deleted_at, _dlt_load_id from dialer.campaigns order by name"
+    leads = (
+        "select count(*), count(*) filter (_dlt_valid_to is null) from dialer.leads "
+        "where campaign_id = ?"
+    )
+    home.run(now=NOW)
+    fake.remove_campaign(gone)
+    home.run(now=NOW + DAY)
+    marked = home.sql(marks)
+    assert [(name, at and at.astimezone(UTC)) for name, at, _ in marked] == [
+        ("Gone", NOW + DAY),
+        ("Stays", None),
+    ]
+    assert home.sql(leads, [gone]) == [(3, 0)]
+    home.run(now=NOW + 2 * DAY)
+    assert home.sql(marks) == marked
+    fake.restore_campaign(gone)
+    assert home.run(now=NOW + 3 * DAY) == 0
+    assert [row[:2] for row in home.sql(marks)] == [("Gone", None), ("Stays", None)]
+    assert home.sql(leads, [gone]) == [(6, 3)]
+    assert_holds(home, fake)
+    for name, rows in {"campaign_lead_counts": [2, 1, 1, 2], "queues": [1] * 4}.items():
+        observed = home.sql(
+            f"select observed_at, count(*) from dialer.{name} group by 1 order by 1"
+        )
+        days = [NOW + day * DAY for day in range(4)]
+        assert [(at.astimezone(UTC), n) for at, n in observed] == list(zip(days, rows, strict=True))
+
+
+def test_a_campaign_list_that_shrank_is_held_back(fake: DialerFake) -> None:
+    keys = [fake.add_campaign(f"C{n}", leads=1) for n in range(20)]
+    reader = Reader(fake)
+    reader.night()
+    for key in keys[5:]:
+        fake.remove_campaign(key)
+    for day in (1, 2):
+        slices = reader.night(NOW + day * DAY)
+        held = slices.pop("lead_status held")
+        assert held.rows == {}
+        assert "campaigns: 5 where 20 were; held back" in held.held[0]
+        assert set(slices) == {f"leads {key}" for key in keys[:5]} | {"queue_status all"}
+    believed = reader.night(NOW + 3 * DAY)
+    campaigns = rows_of(believed["lead_status all"], "campaigns")
+    assert {row["id"] for row in campaigns if row["deleted_at"]} == set(keys[5:])
+    assert all(believed[f"leads {key}"].scope == (key,) for key in keys)
+
+
+def test_a_shorter_campaign_list_is_taken_when_somebody_says_so(fake: DialerFake) -> None:
+    keys = [fake.add_campaign(f"C{n}") for n in range(20)]
+    reader = Reader(fake)
+    reader.night()
+    for key in keys:
+        fake.remove_campaign(key)
+    believed = reader.night(NOW + DAY, accept="campaigns")
+    assert len(rows_of(believed["lead_status all"], "campaigns")) == 20
+
+
+# --- leads ---------------------------------------------------------------------------------------
+
+
+def test_leads_that_shrank_are_held_until_accepted(home: House, fake: DialerFake) -> None:
+    full, other = fake.add_campaign("Full", leads=30), fake.add_campaign("Other", leads=3)
+    home.run(now=NOW)
+    fake.empty_campaign(full)
+    fake.empty_campaign(other)
+    current = (
+        "select campaign_id, count(*) from dialer.leads where _dlt_valid_to is null group by 1"
+    )
+    assert home.run(now=NOW + DAY) == 1
+    assert home.board.vendors["dialer"].status == "held"
+    assert f"--accept-shrink VENDOR:{full}" in home.board.vendors["dialer"].held[0]
+    assert home.sql(current) == [(full, 30)]
+    accepted = {"dialer": frozenset({full})}
+    assert home.run(now=NOW + DAY, accept_shrink=accepted) == 0
+    assert home.sql(current) == []
+
+
+def test_leads_of_a_large_campaign_that_went_are_closed_on_the_third_day(fake: DialerFake) -> None:
+    gone = fake.add_campaign("Gone", leads=25)
+    reader = Reader(fake)
+    reader.night()
+    fake.remove_campaign(gone)
+    for day in (1, 2):
+        piece = reader.night(NOW + day * DAY)[f"leads {gone}"]
+        assert (piece.rows, piece.scope, len(piece.held)) == ({}, (), 1)
+    piece = reader.night(NOW + 3 * DAY)[f"leads {gone}"]
+    assert (rows_of(piece, "leads"), piece.scope, piece.held) == ([], (gone,), ())
+    assert f"leads {gone}" not in reader.night(NOW + 4 * DAY)
+
+
+def test_a_campaign_that_goes_while_it_is_read_closes_nothing(fake: DialerFake) -> None:
+    gone, stays = fake.add_campaign("Gone", leads=3), fake.add_campaign("Stays", leads=2)
+
+    def remove_after(body: Any) -> Any:
+        if gone in fake.campaigns:
+            fake.remove_campaign(gone)
+        return body
+
+    fake.rewrites.append((STATUS, remove_after))
+    slices = Reader(fake).night()
+    piece = slices[f"leads {gone}"]
+    assert (piece.rows, piece.scope) == ({}, ())
+    assert "went meanwhile" in piece.warnings[0]
+    assert len(rows_of(slices[f"leads {stays}"], "leads")) == 2
+
+
+def test_a_campaign_that_is_listed_and_refused_is_an_error(fake: DialerFake) -> None:
+    fake.add_campaign("A", leads=3)
+    fake.max_page_size, fake.page_size_over_max = 10, "error"
+    with pytest.raises(VendorError, match=r"leads: HTTP 400 \(The information sent is invalid"):
+        Reader(fake).night()
+
+
+def test_a_page_key_whose_lead_was_deleted_may_be_refused_once(fake: DialerFake) -> None:
+    class Strict(DialerFake):
+        def answer(self, ask: Ask) -> Answer:
+            key = ask.query.get("next_start_key")
+            if key and key not in self.leads:
+                return Answer({"message": "The information sent is invalid."}, 400)
+            return super().answer(ask)
+
+    with Strict() as strict:
+        strict.now = fake.now
+        key = strict.add_campaign("A", leads=9)
+        strict.shift_kind = "start_key"
+        strict.shift_once()
+        piece = Reader(strict, page_size=4).night()[f"leads {key}"]
+        assert len(rows_of(piece, "leads")) == len(strict.leads) == 8
+
+
+def test_leads_that_move_while_they_are_read_are_each_there_once(fake: DialerFake) -> None:
+    key = fake.add_campaign("A", leads=10)
+    fake.shift_once()
+    piece = Reader(fake, page_size=4).night()[f"leads {key}"]
+    assert "reports a total of 10, its pages hold 12" in piece.warnings[0]
+    found = sorted(row["id"] for row in rows_of(piece, "leads"))
+    assert found == [row["id"] for row in fake.leads_of(key)]
+
+
+def test_a_lead_belongs_to_the_first_campaign_that_shows_it(fake: DialerFake) -> None:
+    first, second = fake.add_campaign("A", leads=2), fake.add_campaign("B", leads=2)
+    shared, nameless = fake.leads_of(first)
+
+    def both(body: Any) -> Any:
+        for row in body["data"]:
+            if row["id"] == nameless["id"]:
+                del row["campaign_id"]
+        body["data"] += [shared] if body["data"][0]["campaign_id"] == second else []
+        return body
+
+    fake.rewrites.append(("/leads$", both))
+    slices = Reader(fake).night()
+    found = {key: rows_of(slices[f"leads {key}"], "leads") for key in (first, second)}
+    assert [row["campaign_id"] for row in found[first]] == [first, first]
+    assert [row["id"] for row in found[second]] == [row["id"] for row in fake.leads_of(second)]
+    assert len(slices[f"leads {second}"].warnings) == 3  # the total, the name, the other campaign
+
+
+def test_null_is_an_empty_list_and_a_missing_list_an_error(fake: DialerFake) -> None:
+    key = fake.add_campaign("A")
+    fake.queues.append(SAMPLES["queues"][0] | {"agents": None})
+    fake.rewrites.append(("/leads$", lambda _: {"data": None}))
+    fake.rewrites.append((STATUS, lambda body: body.replace("{}", "null")))
+    slices = Reader(fake).night()
+    assert rows_of(slices[f"leads {key}"], "leads") == []
+    assert rows_of(slices["lead_status all"], "campaign_lead_counts") == []
+    assert rows_of(slices["queue_status all"], "queues__agents") == []
+    for path, broken in {
+        STATUS: lambda body: body.replace("leads_by_status", "by_status"),
+        "/leads$": lambda _: {"rows": []},
+        "/queues/": lambda _: [{"id": "a"}],
+    }.items():
+        fake.rewrites = [(path, broken)]
+        with pytest.raises(VendorError, match=r"has no '(leads_by_status|data|agents)'"):
+            Reader(fake).night()
+
+
+def test_a_renamed_page_key_is_an_error_and_no_end(fake: DialerFake) -> None:
+    fake.add_campaign("A", leads=5)
+
+    def rename(body: Any) -> Any:
+        return {("nextStartKey" if k == "next_start_key" else k): v for k, v in body.items()}
+
+    fake.rewrites.append(("/leads$", rename))
+    with pytest.raises(VendorError, match="no 'next_start_key' but nextStartKey"):
+        Reader(fake, page_size=2).night()
+
+
+# --- history -------------------------------------------------------------------------------------
+
+
+def test_a_call_without_an_id_is_known_by_the_hash_that_the_contract_names() -> None:
+    call = SAMPLES["history"][0] | {"campaign_name": "Rückruf"}
+    text = r'[1666222318, "R\u00fcckruf", "+12195011918", "1071"]'
+    key = hashlib.sha256(text.encode()).hexdigest()
+    assert call_key(call) == key
+    assert call_key(call | {"timestamp": 1666222318999, "agent_extension": 1071}) == key
+    assert call_key(call | {"call_id": ""}) == key
+    assert call_key(call | {"call_id": "c-1"}) == "c-1"
+
+
+def test_different_calls_with_equal_keys_are_numbered_and_equal_ones_are_one(
+    fake: DialerFake,
+) -> None:
+    fake.rich = False
+    call = fake.add_call(lead_number="+15550100", lead_name="A")
+    fake.history.append(call | {"_id": "2", "lead_name": "B"})
+    fake.history.append(call | {"_id": "3"})
+    for size in (1, 2, 20):
+        rows = Reader(fake, page_size=size).calls()
+        key = call_key(call | {"call_id": None})
+        assert {(r["call_key"], r["lead_name"]) for r in rows} == {(key, "A"), (f"{key}#2", "B")}
+        assert len(rows) == 2
+
+
+def test_a_call_that_changes_between_two_readings_is_one_row(fake: DialerFake) -> None:
+    fake.rich = False
+    for n in range(6):
+        fake.add_call(lead_name=f"before {n}")
+    changed: list[int] = []
+
+    def change_after_first(body: Any) -> Any:
+        if not changed:
+            changed.append(1)
+            for row in fake.history:
+                row["lead_name"] = row["lead_name"].replace("before", "after")
+        return body
+
+    fake.rewrites.append((HISTORY, change_after_first))
+    fake.shift_once()
+    rows = Reader(fake, page_size=4).calls()
+    assert len(rows) == len({row["call_key"] for row in rows}) == len(fake.history) == 7
+    assert not [row for row in rows if row["lead_name"].startswith("before")]
+
+
+def test_the_newest_of_equal_call_ids_wins_and_agent_history_is_parsed(fake: DialerFake) -> None:
+    fake.add_call(call_id="same", timestamp=SECOND - 500, follow_up_notes="old")
+    fake.add_call(call_id="same", timestamp=SECOND - 900, agent_history='[{"event": "dial"}]')
+    (row,) = Reader(fake, page_size=1).calls()
+    assert (row["call_key"], row["timestamp"]) == ("same", SECOND - 900)
+    assert row["agent_history"] == [{"event": "dial"}]
+
+
+def test_both_bounds_always_go_out_in_whole_seconds(fake: DialerFake) -> None:
+    on_the_edges = [fake.add_call(timestamp=SECOND - 86_400), fake.add_call(timestamp=SECOND)]
+    assert len(Reader(fake).calls()) == len(on_the_edges)
+    (ask,) = fake.asked(HISTORY)
+    assert ask.query == {
+        "startDate": str(SECOND - 86_400),
+        "endDate": str(SECOND + 1),
+        "pageSize": "20",
+    }
+    assert ask.headers["x-account-id"] == fake.account_id
+
+
+def test_calls_far_from_the_window_are_an_error_about_units(fake: DialerFake) -> None:
+    fake.add_call(timestamp=SECOND - 900)
+
+    def shift(body: Any) -> Any:
+        for row in body["data"]:
+            row["timestamp"] -= 30 * 86_400
+        return body
+
+    fake.rewrites.append((HISTORY, shift))
+    with pytest.raises(VendorError, match="counts in another unit"):
+        Reader(fake).calls()
+
+
+@pytest.mark.parametrize("cap", [12, 30, 37, 50, 100, None])
+def test_a_bare_array_that_may_be_cut_is_read_in_parts(fake: DialerFake, cap: int | None) -> None:
+    fake.history_shape, fake.history_cap = "array", cap
+    fake.rich = cap != 37
+    fake.seed(100)
+    for _ in range(90):
+        fake.add_call(timestamp=SECOND - 7200 - len(fake.history) % 45)
+    rows = Reader(fake, page_size=60).calls(NOW - 90 * DAY, NOW)
+    assert len({row["call_key"] for row in rows}) == len(fake.history) == 190
+
+
+def test_a_second_with_more_calls_than_an_array_holds_is_an_error(fake: DialerFake) -> None:
+    fake.history_shape, fake.history_cap = "array", 50
+    for _ in range(51):
+        fake.add_call(timestamp=SECOND - 7200)
+    with pytest.raises(VendorError, match="50 calls in one second"):
+        Reader(fake, page_size=1000).calls()
+
+
+def test_a_quiet_history_in_an_array_takes_one_request(fake: DialerFake) -> None:
+    fake.history_shape = "array"
+    for _ in range(9):
+        fake.add_call()
+    assert len(Reader(fake).calls()) == 9
+    assert len(fake.asked(HISTORY)) == 1
+
+
+def test_a_reply_that_is_an_object_without_data_is_an_error(fake: DialerFake) -> None:
+    fake.rewrites.append((HISTORY, lambda body: {"rows": body["data"]}))
+    with pytest.raises(VendorError, match="the reply has no 'data'"):
+        Reader(fake).calls()
+
+
+# --- the vendor's moods --------------------------------------------------------------------------
+
+MOODS: dict[str, Row] = {
+    "array, poor, ms, oldest": {
+        "history_shape": "array",
+        "history_cap": 30,
+        "late_days": 1.0,
+        "rich": False,
+        "history_unit": "ms",
+        "history_order": "oldest",
+        "split_status": None,
+    },
+    "pages, poor, null at the end, clamped": {
+        "rich": False,
+        "end_of_keys": "null",
+        "token_key": "accessToken",
+        "max_page_size": 7,
+        "unknown_params": "ignore",
+    },
+    "pages, ms, empty at the end, strict": {
+        "history_unit": "ms",
+        "end_of_keys": "empty",
+        "history_order": "oldest",
+        "opaque_token": True,
+        "token_seconds": 0.5,
+        "max_page_size": 20,
+        "page_size_over_max": "error",
+        "split_status": "new",
+    },
+}
+
+
+@pytest.mark.parametrize("mood", MOODS)
+def test_each_table_is_right_in_every_mood_of_the_vendor(
+    home: House, fake: DialerFake, mood: str
+) -> None:
+    fake.now = lambda: datetime.now(UTC)  # a short-lived token ends by the real clock
+    for name, value in MOODS[mood].items():
+        setattr(fake, name, value)
+    fake.seed(60)
+    home.settings["dialer__page_size"] = 20
+    for _ in range(2):
+        assert home.run() == 0, home.error("dialer")
+        assert_holds(home, fake)
+        fake.change()
+
+
+def test_times_of_unstated_units_become_text_and_json(home: House, fake: DialerFake) -> None:
+    fake.add_call(hangup_time=SECOND - 5, campaign_timestamps={"start": 1}, answered_time=1.5)
+    assert home.run(now=NOW) == 0, home.error("dialer")
+    found = "select hangup_time, answered_time, campaign_timestamps::varchar"
+    assert home.sql(f"{found} from dialer.lead_history") == [
+        (f"{SECOND - 5}", "1.5", '{"start":1}')
+    ]
+    assert_table(home, "dialer", "lead_history", fake.expected()["lead_history"])
+
+
+# --- login and certificate -----------------------------------------------------------------------
+
+
+def test_a_wrong_login_names_what_to_correct(fake: DialerFake) -> None:
+    with pytest.raises(VendorError, match=r"username and password .* and domain") as refused:
+        Reader(fake, password="wrong-and-secret").night()
+    assert "the login is refused" in str(refused.value)
+    assert "wrong-and-secret" not in str(refused.value)
+    assert [ask.path for ask in fake.asked()] == [LOGIN]
+
+
+def test_a_wrong_account_names_the_account(fake: DialerFake) -> None:
+    with pytest.raises(VendorError, match=r"check \[sources.dialer\] account_id"):
+        Reader(fake, account_id="tenant-name").night()
+
+
+def test_a_token_ends_when_its_claim_says_but_not_within_a_minute() -> None:
+    now = time.time()
+    tokens = {lives: jwt.encode({"exp": now + lives}, "k" * 32) for lives in (3600, 5, -5)}
+    for lives, token in tokens.items():
+        read, ends = _token({"access_token": token, "refresh_token": "x"})
+        assert ends is not None
+        assert (read, round(ends - now)) == (token, max(lives, 60))
+    for unknown in ("opaque", jwt.encode({}, "k" * 32), jwt.encode({"sub": "a"}, "k" * 32)):
+        assert _token({"accessToken": unknown}) == (unknown, None)
+
+
+def test_a_login_that_is_refused_midway_is_renewed_once(fake: DialerFake) -> None:
+    key = fake.add_campaign("A", leads=6)
+    reader = Reader(fake, page_size=2)
+
+    def expire(body: Any) -> Any:
+        if len(fake.asked(LOGIN)) == 1:
+            fake.expire_logins()
+        return body
+
+    fake.rewrites.append(("/leads$", expire))
+    assert len(rows_of(reader.night()[f"leads {key}"], "leads")) == 6
+    assert len(fake.asked(LOGIN)) == 2
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> tuple[Path, Path]:
+    """A private authority's PEM, and a certificate with its key that it signed for the fake."""
+    ca = trustme.CA()
+    paths = tmp_path / "authority.pem", tmp_path / "server.pem"
+    ca.cert_pem.write_to_path(str(paths[0]))
+    ca.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(paths[1]))
+    return paths
+
+
+def test_a_private_authority_is_trusted_once_it_is_configured(
+    house: MakeHouse, authority: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, server = authority
+    other = bundle.with_name("other.pem")
+    trustme.CA().cert_pem.write_to_path(str(other))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other))
+    with DialerFake(certificate=server) as fake:
+        fake.add_campaign("A", leads=3)
+        for wrong in ("", str(other)):
+            with pytest.raises(VendorError, match=r"set \[sources.dialer\] ca_bundle"):
+                Reader(fake, ca_bundle=wrong).night()
+        with pytest.raises(VendorError, match="ca_bundle names a file that is not there"):
+            Reader(fake, ca_bundle=str(bundle.with_name("absent.pem"))).night()
+        assert fake.seen == []
+        fake.ca_bundle = bundle
+        home = house(fake, **FAST)
+        assert home.run() == 0, home.error("dialer")
+        assert_holds(home, fake)
+
+
+# --- what may leave, and the check ---------------------------------------------------------------
+
+WRITES = (
+    ("PUT", "/api/v2/config/campaigns/c1/lead"),
+    ("POST", "/api/v2/config/campaigns/c1/leads"),
+    ("POST", "/api/v2/config/campaigns/leads/l1/status/new"),
+    ("DELETE", "/api/v2/config/campaigns/leads/l1"),
+    ("DELETE", "/api/v2/config/campaigns/c1/leads"),
+    ("PUT", "/api/v2/config/campaigns/call/c1/disposition/voicemail"),
+    ("GET", "/api/v2/config/campaigns/c1/x/leads"),
+    ("GET", "/api/v2/config/campaigns/c1%2Fx/leads"),
+    ("GET", "/api/v2/reports/cdrs"),
+)
+
+
+@pytest.mark.parametrize(("method", "path"), WRITES)
+def test_a_write_is_refused_before_anything_is_sent(
+    fake: DialerFake, method: str, path: str
+) -> None:
+    api = Reader(fake).api
+    with suppress(VendorError):
+        api.get(STATUS)  # logged in, so that only the gate is between
+    before = len(fake.seen)
+    with pytest.raises(VendorError, match="no documented read"):
+        api.ask(method, fake.url + path, json={})
+    assert (len(fake.seen), fake.writes) == (before, [])
+
+
+def test_the_check_reads_a_little_of_everything(
+    house: MakeHouse, fake: DialerFake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.now = lambda: datetime.now(UTC)
+    fake.seed(40)
+    home = house(fake, **FAST)
+    assert print_check(home.config, ["dialer"], datetime.now(UTC)) == 0
+    told = capsys.readouterr().out
+    assert "lead_status: 4 campaigns" in told
+    assert "calls in pages, with a call_id" in told
+    assert "failure" not in told
+
+
+def test_the_check_tells_of_an_empty_vendor_and_of_totals_that_do_not_add_up(
+    fake: DialerFake,
+) -> None:
+    levels = [(f.level, f.text.split(":")[0]) for f in Reader(fake).findings()]
+    assert levels == [
+        ("warning", "lead_status"),
+        ("ok", "queue_status"),
+        ("warning", "lead_history"),
+    ]
+    key = fake.add_campaign("A", leads=2)
+    fake.fixed_counts = {key}
+    fake.campaigns[key]["total_leads"] = 3
+    assert "do not add up" in Reader(fake).findings()[1].text
+
+
+def test_the_check_fails_where_the_vendor_takes_milliseconds(fake: DialerFake) -> None:
+    class Milliseconds(DialerFake):
+        def answer(self, ask: Ask) -> Answer:
+            names = ask.query.keys() & {"startDate", "endDate"}
+            bounds = {name: str(int(ask.query[name]) // 1000) for name in names}
+            return super().answer(replace(ask, query=ask.query | bounds))
+
+    with Milliseconds() as other:
+        other.now = fake.now
+        other.add_call()
+        finding = Reader(other).findings()[-1]
+    assert (finding.level, finding.text[-15:]) == ("failure", "in milliseconds")
