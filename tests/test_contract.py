@@ -124,7 +124,7 @@ def test_a_fault_that_passes_costs_nothing(
 def test_a_login_that_ends_mid_run_is_renewed(house: MakeHouse, fake: Fake, case: Case) -> None:
     if type(fake).expire_logins is Fake.expire_logins:
         pytest.skip("this vendor has no login, its key never ends")
-    expired = []
+    expired: list[bool] = []
 
     def expire(body: Any) -> Any:
         if not expired:

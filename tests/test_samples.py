@@ -140,15 +140,15 @@ def test_inwises_page(house: MakeHouse) -> None:
     with replaying(InwiseFake(), replies) as fake:
         home = house(fake, inwise__start_date="2024-09-01")
         assert home.run(now=datetime(2024, 9, 19, tzinfo=UTC)) == 0, home.error("inwise")
-    times = {"sent_emails": "date_sent", "undelivered": "create_date", "activities": "action_date"}
-    times["recent_activities"] = "action_date"
-    for (name, time), sample in zip(
-        times.items(),
-        (INWISE[k] for k in ("sentEmails", "undelivered", "activities", "recentActivities")),
-        strict=True,
-    ):
-        rows = [without(row, time) | {f"{time}_text": row[time]} for row in sample]
-        assert_kept(home, "inwise", name, rows)
+    lists = [
+        ("sent_emails", "sentEmails", "date_sent"),
+        ("undelivered", "undelivered", "create_date"),
+        ("activities", "activities", "action_date"),
+        ("recent_activities", "recentActivities", "action_date"),
+    ]
+    for table, name, time in lists:
+        rows = [without(row, time) | {f"{time}_text": row[time]} for row in INWISE[name]]
+        assert_kept(home, "inwise", table, rows)
     summary = INWISE["activitiesSummary"] | {"campaign_id": "1958368"}
     assert_kept(home, "inwise", "activities_summary", [summary])
 
@@ -191,7 +191,8 @@ def test_the_dialers_page(house: MakeHouse) -> None:
     rows = [{"id": k, **without(v, "leads_by_status")} for k, v in status.items()]
     assert_kept(home, "dialer", "campaigns", rows)
     counts = home.sql(
-        "select campaign_id, status, occurrence, leads from dialer.campaign_lead_counts order by all"
+        "select campaign_id, status, occurrence, leads "
+        "from dialer.campaign_lead_counts order by all"
     )
     assert counts == [
         (campaign, *count)

@@ -31,7 +31,9 @@ THINGS = Table(
 
 
 def built(*rows: dict[str, Any], known: dict[str, str] | None = None) -> dict[str, list[Any]]:
-    return arrow(THINGS, [{"id": "1", **row} for row in rows], known or {})[0].to_pydict()
+    table, _ = arrow(THINGS, [{"id": "1", **row} for row in rows], known or {})
+    found: dict[str, list[Any]] = table.to_pydict()
+    return found
 
 
 def test_values_become_what_was_declared() -> None:
@@ -133,7 +135,11 @@ def test_an_empty_list_may_stand_for_an_empty_map() -> None:
 
 
 def test_new_fields_become_columns_of_text_or_json() -> None:
-    rows = [{"newField": 5}, {"newField": "a", "newList": [1]}, {"owner": {"mood": True}}]
+    rows: list[dict[str, Any]] = [
+        {"newField": 5},
+        {"newField": "a", "newList": [1]},
+        {"owner": {"mood": True}},
+    ]
     table, new_json = arrow(THINGS, [{"id": "1", **row} for row in rows], {})
     got = table.to_pydict()
     assert got["new_field"] == ["5", "a", None]
@@ -174,7 +180,8 @@ def version(row: dict[str, Any]) -> str:
 
 
 def test_a_version_is_of_the_documented_fields_alone() -> None:
-    same = [{"size": 1}, {"size": 1.0}, {"size": 1, "tags": None}, {"size": 1, "new": "x"}]
+    same: list[dict[str, Any]] = [{"size": 1}, {"size": 1.0}, {"size": 1, "tags": None}]
+    same.append({"size": 1, "new": "x"})
     same.append({"size": 1, "seen": 5})
     assert len({version(row) for row in same}) == 1
     assert version({"size": 2}) != version({"size": 1})

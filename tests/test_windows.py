@@ -1,5 +1,6 @@
 """Windows tile the span, and each night asks for what may have changed and no more."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
@@ -15,7 +16,9 @@ NOW = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
 moments = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 
 
-def night(state: dict[str, object] | None = None, now: datetime = NOW, **settings: object) -> Night:
+def night(
+    state: Mapping[str, object] | None = None, now: datetime = NOW, **settings: object
+) -> Night:
     values = {"lookback_days": 3.0, "start_date": "", **settings}
     return Night(now, values, {"things": state} if state else {})
 
