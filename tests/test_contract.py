@@ -1,5 +1,6 @@
 """What every vendor must do, whatever its API is like."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from pipelines import catalog
 from tests.cases import CASES, Case, on_rows
-from tests.fakes._server import Fake, Fault, Row
+from tests.fakes._server import Ask, Fake, Fault, Row
 from tests.house import House, assert_holds
 
 MakeHouse = Callable[..., House]
@@ -268,3 +269,38 @@ def test_nothing_is_written_to_a_vendor(house: MakeHouse, fake: Fake) -> None:
     fake.change()
     home.run()
     assert getattr(fake, "writes", []) == []
+
+
+# --- going on where it stopped -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["vonage", "avaamo", "inwise", "dialer"])
+def test_an_interrupted_first_load_goes_on_from_the_last_slice(house: MakeHouse, name: str) -> None:
+    path = WINDOWED[name]
+    with CASES[name].fake() as fake:
+        fake.seed(120)
+        home = house(fake)
+        fake.faults = [Fault("status", path=path, status=500, skip=12, times=1000)]
+        assert home.run() == 1
+        starts = {start_of(ask) for ask in fake.asked(path)}
+        fake.faults = []
+        with fake.counting() as second:
+            assert home.run() == 0, home.error(name)
+        assert_holds(home, fake)
+        # the earliest start of the second run lies behind most windows of the first
+        resumed = min(start_of(ask) for ask in second if re.search(path, ask.path))
+        assert resumed > sorted(starts)[1]
+
+
+def start_of(ask: Ask) -> str:
+    """Where a window begins, in whatever unit: within one vendor they sort alike."""
+    query = ask.query
+    return next(query[k] for k in ("start", "start_time", "date_from", "startDate") if k in query)
+
+
+WINDOWED = {
+    "vonage": "/stats/interactions$",
+    "avaamo": "/campaigns/insights$",
+    "inwise": "/sentEmails$",
+    "dialer": "/leads/history$",
+}
