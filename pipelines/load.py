@@ -7,7 +7,6 @@ the endpoint has been read to its end again.
 """
 
 import json
-import os
 import shutil
 import threading
 import time
@@ -22,6 +21,7 @@ from dlt.extract.resource import DltResource
 from sources._api import Row
 from sources._endpoints import Endpoint, Slice, Vendor
 from sources._errors import VendorError
+from sources._journal import write_durably
 from sources._tables import VERSION, Table, arrow, column_hints, with_gone
 
 from . import warehouse
@@ -66,18 +66,6 @@ class VendorLoad:
         resources = sources.get(self.vendor.name, {}).get("resources", {})
         return {name: dict(state) for name, state in resources.items()}
 
-    def make_tables(self) -> None:
-        """Every table of the contract, empty and typed, before anything is loaded."""
-        missing = {t.name for t in self.vendor.tables} - warehouse.tables_in(
-            self._connection, self.vendor.name
-        )
-        if missing:
-            resources = [
-                _resource(endpoint, self._built(endpoint, _empty(endpoint)), {})
-                for endpoint in self.vendor.endpoints
-            ]
-            self._run(resources, {})
-
     def load(self, endpoint: Endpoint, piece: Slice) -> None:
         """One slice: rows and state in one package, or an exception and neither."""
         started = time.monotonic()
@@ -116,7 +104,7 @@ class VendorLoad:
             for name in data.column_names:
                 kind = "json" if name in new_json else "text"
                 columns.setdefault(name, {"data_type": kind, "nullable": True})
-            if len(data) or table.kept == "history" or not piece.label:
+            if len(data) or table.kept == "history":
                 built.append((table, data, {"columns": columns, **_disposition(table, piece)}))
         return built
 
@@ -202,10 +190,6 @@ def _scope(table: Table, ids: Sequence[str] | None) -> str:
     return condition.replace("{", "{{").replace("}", "}}")
 
 
-def _empty(endpoint: Endpoint) -> Slice:
-    return Slice({table: [] for table in endpoint.tables}, {}, "", scope=())
-
-
 # --- slices to loads -----------------------------------------------------------------------------
 
 ENOUGH_ROWS = 2_000
@@ -265,17 +249,3 @@ def _joined_rows(
         return [row for piece in pieces for row in piece.rows.get(table, [])]
     latest = {table.key_of(row): row for piece in pieces for row in piece.rows.get(table, [])}
     return list(latest.values())
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """A file that is there as a whole, also after a power cut, or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)

@@ -27,6 +27,7 @@ from sources._windows import forget_span, read_nightly, read_span
 
 from . import catalog, warehouse
 from .config import Config
+from .lock import locked
 
 GRACE_SECONDS = 4.0  # from the signal to the end, for loads that are under way
 
@@ -99,7 +100,7 @@ def run(config: Config, job: Job, board: Board) -> int:
 
     Raises warehouse.Busy and warehouse.Refused before anything is touched, Stopped when told to.
     """
-    with warehouse.locked(config, job.command):
+    with locked(config, job.command):
         connection = warehouse.open_work(config, board.say)
         return _run(config, job, board, connection)
 
@@ -110,12 +111,12 @@ def _run(config: Config, job: Job, board: Board, connection: warehouse.Connectio
     run_id = f"{job.now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
     warehouse.close_interrupted_runs(connection)
     turn = threading.Lock()
+    for name in catalog.NAMES:
+        warehouse.make_tables(connection, catalog.vendor(name))
     loads = {
         name: VendorLoad(catalog.vendor(name), connection, config.work_dir, turn)
-        for name in catalog.NAMES
+        for name in job.vendors
     }
-    for load in loads.values():
-        load.make_tables()
     for name in job.vendors:
         board.vendors[name] = Progress(
             name, Meter(stop=board.stop), slice_loaded=board.slice_loaded
@@ -128,18 +129,18 @@ def _run(config: Config, job: Job, board: Board, connection: warehouse.Connectio
     _wait_for(threads, board.stop)
     if board.stop.is_set():
         raise Stopped
-    for name in [n for n in catalog.NAMES if marked(config.work_dir, n, connection)]:
+    put_back = [n for n in catalog.NAMES if marked(config.work_dir, n, connection)]
+    for name in put_back:
         board.say(f"{name}: its last load did not end; it is published as it last was")
         warehouse.put_back(connection, config, name)
         forget_marks(config.work_dir, name)
-        loads[name] = VendorLoad(catalog.vendor(name), connection, config.work_dir, turn)
-        loads[name].make_tables()
+        warehouse.make_tables(connection, catalog.vendor(name))
     # The place of the marts and the audit: between the last load and the publish.
     warehouse.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
-    states = {name: loads[name].states() for name in job.vendors}
+    states = {name: load.states() for name, load in loads.items() if name not in put_back}
     warehouse.publish(config, connection, run_id, board.say)
-    for name in job.vendors:
-        catalog.vendor(name).published(config.work_dir, states[name])
+    for name, state in states.items():
+        catalog.vendor(name).published(config.work_dir, state)
     return 0 if all(p.status == "ok" for p in board.vendors.values()) else 1
 
 
@@ -147,10 +148,10 @@ def reset_vendor(config: Config, vendor: str, board: Board) -> None:
     """Forget a vendor's cursors, in the work file and the published one. Deletes no row."""
     from .load import VendorLoad
 
-    with warehouse.locked(config, f"reset {vendor}"):
+    with locked(config, f"reset {vendor}"):
         connection = warehouse.open_work(config, board.say)
         load = VendorLoad(catalog.vendor(vendor), connection, config.work_dir, threading.Lock())
-        load.make_tables()
+        warehouse.make_tables(connection, catalog.vendor(vendor))
         load.forget_cursors()
         run_id = f"reset-{os.urandom(3).hex()}"
         warehouse.publish(config, connection, run_id, board.say)

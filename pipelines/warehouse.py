@@ -6,11 +6,9 @@ file is the only state: the work file is made from it whenever it is absent or n
 """
 
 import base64
-import fcntl
 import json
 import os
 import shutil
-import socket
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -20,8 +18,12 @@ from typing import Any
 
 import duckdb
 
+from sources._endpoints import Vendor
+from sources._journal import sync_folder
+from sources._tables import column_hints
+
 from .config import Config
-from .errors import Busy, Refused
+from .errors import Refused
 
 CONTRACT_VERSION = 1
 # What DuckDB 1.1 to 1.5 open; nothing is downloaded, nothing depends on the machine's zone.
@@ -46,44 +48,6 @@ create table if not exists ops.published (
 
 Say = Callable[[str], None]
 Connection = duckdb.DuckDBPyConnection
-
-
-# --- the lock ------------------------------------------------------------------------------------
-
-
-@contextmanager
-def locked(config: Config, command: str) -> Iterator[None]:
-    """Hold the warehouse against a second run, on this machine or another work folder."""
-    path = config.published.with_name(config.published.name + ".lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Busy(_holder(path)) from None
-        holder = {
-            "pid": os.getpid(),
-            "host": socket.gethostname(),
-            "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%SZ}",
-            "command": command,
-        }
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _holder(path: Path) -> str:
-    try:
-        who = json.loads(path.read_text())
-        return (
-            f"another run holds the warehouse: 'outreach {who['command']}', process {who['pid']} "
-            f"on {who['host']}, since {who['since']}"
-        )
-    except (ValueError, KeyError, OSError):
-        return "another run holds the warehouse"
 
 
 # --- the work file -------------------------------------------------------------------------------
@@ -250,6 +214,36 @@ def tables_in(connection: Connection, schema: str) -> set[str]:
     return {name for (name,) in connection.execute(query, [schema]).fetchall()}
 
 
+SQL_TYPES = {
+    "text": "varchar",
+    "bigint": "bigint",
+    "double": "double",
+    "bool": "boolean",
+    "timestamp": "timestamptz",
+    "date": "date",
+    "json": "json",
+}
+
+
+def make_tables(connection: Connection, vendor: Vendor) -> None:
+    """Every table of the contract, empty and typed, also for a vendor that is off.
+
+    As dlt would make them, which finds them there and adds what is new.
+    """
+    connection.execute(f'create schema if not exists "{vendor.name}"')
+    for table in {t.name: t for t in vendor.tables}.values():
+        if table.name in tables_in(connection, vendor.name):
+            continue
+        columns = [
+            f'"{name}" {SQL_TYPES[hint["data_type"]]}{"" if hint["nullable"] else " not null"}'
+            for name, hint in column_hints(table).items()
+        ]
+        columns.append('"_dlt_load_id" varchar not null')
+        if table.kept == "history":
+            columns += ['"_dlt_valid_from" timestamptz', '"_dlt_valid_to" timestamptz']
+        connection.execute(f'create table "{vendor.name}"."{table.name}" ({", ".join(columns)})')
+
+
 def load_is_complete(connection: Connection, vendor: str, load_id: str) -> bool:
     if "_dlt_loads" not in tables_in(connection, vendor):
         return False
@@ -359,11 +353,11 @@ def publish(config: Config, connection: Connection, run_id: str, say: Say) -> No
         _write_stamp(inside, stamp)
         inside.execute("checkpoint")
     copy.chmod(config.file_mode)
-    _fsync(copy)
+    _sync(copy)
     _set_wal_aside(published, say)
     _keep_earlier(config)
     copy.replace(published)
-    _fsync(published.parent)
+    sync_folder(published.parent)
     with _connect(work) as inside:
         _write_stamp(inside, stamp)
 
@@ -424,9 +418,6 @@ def _keep_earlier(config: Config) -> None:
         path.unlink()
 
 
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

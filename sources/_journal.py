@@ -22,7 +22,7 @@ class Journal:
     def intend(self, now: datetime, number: int) -> str:
         """Write down that a request is about to leave; the name under which it is known."""
         name = f"{now:%Y%m%dT%H%M%S%f}-{os.getpid()}-{number:04}"
-        self._write(self._intent(name), b"")
+        write_durably(self._intent(name), b"")
         return name
 
     def withdraw(self, name: str) -> None:
@@ -30,7 +30,7 @@ class Journal:
         self._intent(name).unlink(missing_ok=True)
 
     def keep(self, name: str, reply: bytes) -> None:
-        self._write(self._reply(name), reply)
+        write_durably(self._reply(name), reply)
 
     def spoil(self, name: str) -> None:
         """A reply that cannot be read counts as lost; its bytes stay for whoever looks."""
@@ -59,14 +59,24 @@ class Journal:
     def _reply(self, name: str) -> Path:
         return self._folder / f"{name}.reply"
 
-    def _write(self, path: Path, data: bytes) -> None:
-        part = path.with_name(path.name + ".part")
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        folder = os.open(self._folder, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
+
+def write_durably(path: Path, data: bytes) -> None:
+    """A file that is there as a whole, also after a power cut, or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = path.with_name(path.name + ".part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Names in a folder last only once the folder itself is on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -13,9 +13,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines import catalog, warehouse
+from pipelines import catalog, lock, warehouse
 from pipelines.errors import Busy, Refused
-from pipelines.load import write_durably
+from sources._journal import write_durably
 from tests.fakes.vonage import VonageFake
 from tests.house import House, assert_holds
 
@@ -211,7 +211,7 @@ def test_a_second_run_leaves_at_once_and_says_who_holds_the_lock(
 ) -> None:
     home = house(fake)
     with (
-        warehouse.locked(home.config, "run"),
+        lock.locked(home.config, "run"),
         pytest.raises(Busy, match=f"process {os.getpid()}"),
     ):
         home.run()
