@@ -6,6 +6,7 @@ code, and what the others loaded is published.
 
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -236,7 +237,8 @@ def _watched(slices: Iterator[Slice], progress: Progress) -> Iterator[Slice]:
 
 
 def _root_cause(error: BaseException) -> str:
-    """The innermost cause, for dlt wraps what went wrong; one line."""
+    """The innermost cause, for dlt wraps what went wrong; one line, without quoted values."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    text = re.sub(r"'[^']*'|\"[^\"]*\"", "'...'", " ".join(str(error).split()))
+    return f"{type(error).__name__}: {text[:300]}"

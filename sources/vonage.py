@@ -217,7 +217,7 @@ def probe(api: Api, night: Night) -> Iterator[Finding]:
     """One row of the last day."""
     window = Window(night.now - timedelta(days=1), night.now)
     page = _page(api, window, 1, 1)
-    yield Finding("ok", f"interactions: {page.total} in the last day, up to {page.up_to}")
+    yield Finding("ok", f"interactions: {page.total} in the last day, up to {page.up_to:%H:%M:%S}Z")
 
 
 VENDOR = Vendor(
