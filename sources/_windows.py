@@ -17,6 +17,7 @@ from ._errors import VendorError
 DEEP_EVERY = timedelta(days=7)
 DEEP_BACK = timedelta(days=30)
 DAY = timedelta(days=1)
+MINUTE = timedelta(minutes=1)
 
 
 def first_instant(endpoint: Windowed, night: Night) -> datetime:
@@ -61,6 +62,15 @@ def tiles(start: datetime, end: datetime, step: timedelta) -> list[Window]:
         windows.append(Window(start, stop))
         start = stop
     return windows
+
+
+def narrowed(window: Window, rows: int, fits: int) -> Window | None:
+    """The beginning of a window that holds more rows than fit in a slice; None where all fit, or
+    where it is a minute already."""
+    width = window.end - window.start
+    if rows <= fits or width <= MINUTE:
+        return None
+    return Window(window.start, window.start + max(MINUTE, width * (0.8 * fits / rows)))
 
 
 def runs_of_days(days: Iterable[date]) -> list[tuple[datetime, datetime]]:
@@ -130,7 +140,9 @@ def _read_all(
             except VendorError as error:
                 raise error.at(f"{endpoint.name} {part}") from error
             until = read.until or part.end
-            step = min(endpoint.step, 2 * (until - part.start))
+            # one that was cut short was too wide for its rows: go on as wide as fitted, then wider
+            growth = 1.0 if until < part.end else 1.5
+            step = min(endpoint.step, growth * (until - part.start))
             yield Window(part.start, until), read
             rest = Window(until, rest.end) if until < rest.end else None
 

@@ -30,6 +30,7 @@ from ._endpoints import Finding, Night, Read, Vendor, Window, Windowed
 from ._errors import VendorError
 from ._paging import Page, numbered_pages, settled
 from ._tables import Table
+from ._windows import narrowed
 
 PATH = "/api/v2/campaigns/insights"
 NAME = "campaign_insights"
@@ -38,8 +39,7 @@ WEEK = timedelta(days=7)
 STEP = WEEK - timedelta(minutes=1)  # with the second that bounds are asked early, 7 days at most
 # Less than the vendor's own limit: the time to the first request must not move the bound.
 KEEPS = timedelta(days=180) - timedelta(minutes=10)
-SLICE_ROWS = 5_000  # more in one window, and half of the window is asked for instead
-NARROWEST = timedelta(minutes=1)
+SLICE_ROWS = 5_000  # more in one window, and a part of it is asked for instead
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNITS = {"ms": timedelta(milliseconds=1), "s": timedelta(seconds=1)}
 OTHER_UNIT = {"ms": "s", "s": "ms"}
@@ -93,7 +93,7 @@ def connect(settings: Mapping[str, Any], meter: Meter) -> Api:
 def campaign_insights(api: Api, night: Night, window: Window) -> Read:
     """One window of messages.
 
-    A window that holds more than SLICE_ROWS is halved; the caller goes on from where it ended.
+    Of a window with more than SLICE_ROWS a part is read; the caller goes on from where it ended.
     """
     unit, size = night.settings["time_unit"], night.settings["page_size"]
 
@@ -102,11 +102,11 @@ def campaign_insights(api: Api, night: Night, window: Window) -> Read:
         while True:
             fetch = partial(_page, api, window, unit, size)
             first = fetch(1)
-            few = (first.total or 0) <= SLICE_ROWS or window.end - window.start <= NARROWEST
-            # A vendor that ignores the bounds gives as much for any half: then halving is no help.
-            if few or not _some_inside(first.rows, window):
+            narrower = narrowed(window, first.total or 0, SLICE_ROWS)
+            # A vendor that ignores the bounds gives as much for any part: then that is no help.
+            if narrower is None or not _some_inside(first.rows, window):
                 return numbered_pages(api, fetch, PATH, first=first, beyond=True)
-            window = Window(window.start, window.start + (window.end - window.start) / 2)
+            window = narrower
 
     found = settled(read_pages, INSIGHTS.key_of, PATH)
     return Read(

@@ -27,11 +27,10 @@ from ._endpoints import Finding, Night, Read, Vendor, Window, Windowed
 from ._errors import VendorError
 from ._paging import Page, numbered_pages, settled
 from ._tables import Table
-from ._windows import parse_time
+from ._windows import narrowed, parse_time
 
 PATH = "/stats/interactions"
-SLICE_ROWS = 5_000  # more in one window, and half of the window is asked for instead
-NARROWEST = timedelta(minutes=1)
+SLICE_ROWS = 3_000  # more in one window, and a part of it is asked for instead
 
 INTERACTIONS = Table(
     "interactions",
@@ -133,7 +132,7 @@ def connect(settings: Mapping[str, Any], meter: Meter) -> Api:
 def interactions(api: Api, night: Night, window: Window) -> Read:
     """One window of interactions with their channels and events, times in UTC, durations in ms.
 
-    A window that holds more than SLICE_ROWS is halved; the caller goes on from where it ended.
+    Of a window with more than SLICE_ROWS a part is read; the caller goes on from where it ended.
     """
     firsts: list[Page] = []
 
@@ -143,9 +142,10 @@ def interactions(api: Api, night: Night, window: Window) -> Read:
             fetch = partial(_page, api, window, night.settings["page_size"])
             first = fetch(1)
             firsts.append(first)
-            if (first.total or 0) <= SLICE_ROWS or window.end - window.start <= NARROWEST:
+            narrower = narrowed(window, first.total or 0, SLICE_ROWS)
+            if narrower is None:
                 return numbered_pages(api, fetch, PATH, first=first)
-            window = Window(window.start, window.start + (window.end - window.start) / 2)
+            window = narrower
 
     found = settled(read_pages, INTERACTIONS.key_of, PATH)
     return Read(

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from sources._api import Api, Meter, StaticHeaders
 from sources._endpoints import Night, Read, Window, Windowed
-from sources._windows import nightly, parse_time, read_nightly, read_span, runs_of_days, tiles
+from sources._windows import (
+    narrowed,
+    nightly,
+    parse_time,
+    read_nightly,
+    read_span,
+    runs_of_days,
+    tiles,
+)
 
 NOW = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
 moments = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
@@ -120,6 +128,24 @@ def test_a_window_with_too_much_in_it_is_gone_on_with_from_where_it_stopped() ->
     assert [w.start for w in asked[1:]] == ends[:-1]
     assert ends[-1] == NOW
     assert slices[-1].state["cursor"] == NOW.isoformat()
+
+
+@given(st.integers(1, 10_000_000), st.timedeltas(timedelta(minutes=2), timedelta(days=31)))
+def test_a_window_with_too_many_rows_is_narrowed_until_they_fit(
+    rows: int, width: timedelta
+) -> None:
+    window: Window | None = Window(NOW - width, NOW)
+    for _ in range(20):
+        assert window
+        share = (window.end - window.start) / width
+        narrower = narrowed(window, int(rows * share), 3000)
+        if narrower is None:
+            break
+        assert narrower.start == window.start
+        assert narrower.end < window.end
+        window = narrower
+    else:
+        raise AssertionError("it is narrowed without end")
 
 
 def test_the_cursor_is_where_the_vendor_says_and_never_goes_back() -> None:
