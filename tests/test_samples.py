@@ -161,7 +161,7 @@ def test_koreais_page(house: MakeHouse) -> None:
     for campaign_id in campaign_ids:
         own.add_campaign(_id=campaign_id)
     with replaying(own, replies) as fake:
-        home = house(fake)
+        home = house(fake, koreai__requests_per_minute=6000)
         assert home.run() == 0, home.error("koreai")
     rows = [without(row, "_id") | {"id": row["_id"]} for row in campaigns["data"]["results"]]
     assert_kept(home, "koreai", "campaigns", rows)
