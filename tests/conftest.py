@@ -5,10 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from sources import _api
 from tests.fakes._server import Fake
 from tests.house import House
+
+# a busy machine is no failure
+settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60
+)
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)
