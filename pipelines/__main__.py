@@ -16,7 +16,6 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from . import catalog
 from . import config as configuration
 from .config import Config
 from .errors import Busy, ConfigError, Refused
@@ -51,7 +50,7 @@ def run(
     """Load every configured vendor (or those named) to now, audit, publish."""
     config = _config(log_format)
     names = configuration.wanted(config, vendors or [])
-    accepted = _accepted(accept_shrink or [])
+    accepted = _accepted(config, accept_shrink or [])
     if dry_run:
         from .plan import print_plan
 
@@ -139,13 +138,12 @@ def _say(text: str) -> None:
     typer.echo(text)
 
 
-def _accepted(words: list[str]) -> dict[str, frozenset[str]]:
+def _accepted(config: Config, words: list[str]) -> dict[str, frozenset[str]]:
     """`--accept-shrink` words by vendor; no campaign means all of them."""
     accepted: dict[str, frozenset[str]] = {}
     for word in words:
         vendor, _, campaign = word.partition(":")
-        if vendor not in catalog.NAMES:
-            raise ConfigError(f"--accept-shrink {word}: '{vendor}' is no vendor")
+        configuration.wanted(config, [vendor], f"named by --accept-shrink {word}")
         accepted[vendor] = accepted.get(vendor, frozenset()) | {campaign or "*"}
     return accepted
 
@@ -196,8 +194,8 @@ def _stop_on_signals(stop: threading.Event) -> list[int]:
 
 def main() -> None:
     """Run the command; what went wrong becomes one line on stderr and an exit code."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda got, _frame: sys.exit(128 + got))
+    for number in (signal.SIGINT, signal.SIGTERM):  # until a run begins there is nothing to keep
+        signal.signal(number, lambda got, _frame: os._exit(128 + got))
     try:
         app()
     except (ConfigError, Refused) as error:

@@ -90,7 +90,7 @@ def load(root: Path, environ: Mapping[str, str] = os.environ) -> Config:
         if len(missing) == len(vendor.secrets):
             off[name] = f"off: no credentials ({_names(name, missing)})"
         else:
-            sources[name] = _complete(vendor, values, missing)
+            sources[name] = _complete(vendor, values, missing, root)
     config = Config(root, warehouse, marts, sources, off)
     wanted(config, list(warehouse["require"]), "required by [warehouse] require")
     return config
@@ -157,7 +157,9 @@ def _vendor_section(vendor: Vendor, given: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v.strip() if isinstance(v, str) else v for k, v in values.items()}
 
 
-def _complete(vendor: Vendor, values: dict[str, Any], missing: list[str]) -> dict[str, Any]:
+def _complete(
+    vendor: Vendor, values: dict[str, Any], missing: list[str], root: Path
+) -> dict[str, Any]:
     """The settings of a vendor that is on; everything it needs is there and sane."""
     section = f"sources.{vendor.name}"
     if missing:
@@ -183,6 +185,8 @@ def _complete(vendor: Vendor, values: dict[str, Any], missing: list[str]) -> dic
         _check_start(section, values["start_date"])
     if "timezone" in values:
         _check_zone(section, "timezone", values["timezone"])
+    if values.get("ca_bundle"):
+        values["ca_bundle"] = _file(section, "ca_bundle", root / values["ca_bundle"])
     return values
 
 
@@ -223,6 +227,12 @@ def _check_url(section: str, key: str, url: str) -> None:
     loopback = parts.hostname in ("localhost", "::1") or parts.hostname.startswith("127.")
     if parts.scheme == "http" and not loopback:
         raise ConfigError(f"[{section}] {key} must begin with https:// (http:// is refused)")
+
+
+def _file(section: str, key: str, path: Path) -> str:
+    if not path.is_file():
+        raise ConfigError(f"[{section}] {key}: there is no file {path}")
+    return str(path)
 
 
 def _check_range(section: str, key: str, value: float, low: float, high: float) -> None:

@@ -56,7 +56,7 @@ def backfill_span(
     for endpoint in endpoints:
         if endpoint.keeps and start < now - endpoint.keeps - timedelta(days=1):
             raise ConfigError(
-                f"{name} keeps {endpoint.keeps.days} days only: --since can be "
+                f"{name} keeps {endpoint.keeps.days + 1} days only: --since can be "
                 f"{now - endpoint.keeps:%Y-%m-%d} at the earliest"
             )
     return Window(start, end)

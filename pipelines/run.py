@@ -101,6 +101,7 @@ def run(config: Config, job: Job, board: Board) -> int:
 
     Raises warehouse.Busy and warehouse.Refused before anything is touched, Stopped when told to.
     """
+    warehouse.refuse_a_missing_one(config)
     with locked(config, job.command):
         connection = warehouse.open_work(config, board.say)
         return _run(config, job, board, connection)
@@ -194,6 +195,7 @@ def _load_vendor(config: Config, job: Job, load: Any, progress: Progress) -> Non
         now=job.now,
         settings=settings,
         states=load.states(),
+        vendor=vendor.name,
         accept_shrink=job.accept_shrink.get(vendor.name, frozenset()),
         work_dir=config.work_dir,
     )

@@ -5,6 +5,7 @@ import logging
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ def set_up_logging(log_format: str) -> None:
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    warnings.simplefilter("ignore")  # of libraries: nothing that a reader of the log could mend
     # one line for each slice and column of each Arrow table, and nothing to be done about it
     logging.getLogger("dlt").addFilter(lambda record: "arrow schema" not in record.getMessage())
     logging.getLogger("dlt").propagate = True

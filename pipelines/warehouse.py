@@ -84,13 +84,17 @@ def open_work(config: Config, say: Say) -> Connection:
     return _connect(work)
 
 
+def refuse_a_missing_one(config: Config) -> None:
+    """Raises Refused where the published file must be there and is not."""
+    if config.warehouse["must_exist"] and not config.published.exists():
+        raise Refused(
+            f"there is no warehouse at {config.published} and [warehouse] must_exist is set; put "
+            "the file back, or set must_exist = false to begin a new one"
+        )
+
+
 def _open_without_published(config: Config, say: Say) -> Connection:
     published, work = config.published, work_path(config)
-    if config.warehouse["must_exist"]:
-        raise Refused(
-            f"there is no warehouse at {published} and [warehouse] must_exist is set; put the file "
-            "back, or set must_exist = false to begin a new one"
-        )
     connection = _open_or_move_away(work, say) if work.exists() else None
     if connection is None:
         say(f"there is no warehouse at {published}: a NEW one is made")

@@ -35,7 +35,7 @@ ATTEMPTS = 5  # with waits of 1, 2, 4 and 8 s between them, or what Retry-After 
 BACKOFF = 1.0  # seconds before the first retry
 LONGEST_WAIT = 3600  # seconds of Retry-After that are obeyed
 BREATH = 60.0  # seconds of rest when a rate limit outlasts the retries; then they begin again
-TIMEOUT = (15.0, 120.0)  # seconds to connect, seconds between two bytes of the reply
+TIMEOUT = (15.0, 60.0)  # seconds to connect, seconds between two bytes of the reply
 RATE_LIMIT_TEXT = re.compile(rb"rate.?limit|too many requests", re.IGNORECASE)
 RATE_LIMIT_SAID = b"exceeded the per-minute rate limit"  # Kore.ai; the status is not documented
 
@@ -125,7 +125,10 @@ class _Gate(HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # type: ignore[override]
         number = self._api.pass_gate(request)
-        response = super().send(request, **kwargs)
+        try:
+            response = super().send(request, **kwargs)
+        except requests.exceptions.SSLError as error:  # no retry would mend it
+            raise self._api.not_trusted(request, error) from None
         response.sent_as = number  # type: ignore[attr-defined]
         return response
 
@@ -157,16 +160,14 @@ class Api:
         self.auth = auth
         self.max_in_flight = max_in_flight
         self.meter = meter or Meter()
+        self.learnt: dict[str, bool] = {}  # what a source found out of the vendor in this run
         self.skew: timedelta | None = None  # how far the vendor's clock is ahead of ours
         self._secrets = [s for s in secrets if s]
         self._headers = dict(headers or {}) | {"Accept-Encoding": "gzip, deflate"}
         self._verify = ca_bundle or True
         self._reads = [(m, re.compile(re.escape(self.base_url) + p)) for m, p in reads]
         self._reads += [("POST", re.compile(re.escape(url))) for url in login_urls]
-        # Two thirds of a minute's requests in 40 s: two runs on each other's heels stay under
-        # a limit that counts whole minutes.
-        share = max(1, requests_per_minute * 2 // 3)
-        self._limiter = Limiter(Rate(share, int(60_000 * share / requests_per_minute)))
+        self._limiter = Limiter(Rate(requests_per_minute, 60_000))  # in any 60 seconds
         self._numbers = itertools.count(1)
         self._numbering = threading.Lock()
 
@@ -234,6 +235,12 @@ class Api:
             self.meter.requests += 1
             return next(self._numbers)
 
+    def not_trusted(self, request: requests.PreparedRequest, error: BaseException) -> VendorError:
+        return VendorError(
+            f"{_place(str(request.method), str(request.url))}: the certificate is not trusted "
+            f"({_cause(error)}); set [sources.{self.vendor}] ca_bundle to the authority's PEM file"
+        )
+
     @cached_property
     def _client(self) -> Any:
         return self._make_client(ATTEMPTS)
@@ -267,11 +274,6 @@ class Api:
             response: requests.Response = client.request(
                 method, url, auth=auth, allow_redirects=False, verify=self._verify, **request
             )
-        except requests.exceptions.SSLError as error:
-            raise VendorError(
-                f"{_place(method, url)}: the certificate is not trusted ({_cause(error)}); "
-                f"set [sources.{self.vendor}] ca_bundle to the authority's PEM file"
-            ) from None
         except requests.exceptions.RequestException as error:
             raise VendorError(
                 f"{_place(method, url)}: no complete reply ({_cause(error)})"

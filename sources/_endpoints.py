@@ -83,6 +83,7 @@ class Night:
     now: datetime
     settings: Mapping[str, Any]
     states: dict[str, State]
+    vendor: str = ""
     accept_shrink: frozenset[str] = frozenset()
     work_dir: Path | None = None
 

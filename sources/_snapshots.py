@@ -41,7 +41,8 @@ def believe(
             days.add(f"{night.now:%Y-%m-%d}")
         if len(days) < AGREEING_DAYS:
             doubted[name] = sorted(days)
-            return Verdict(_message(name, before, count, what), _state(counts, doubted))
+            told = _message(f"{night.vendor}:{name}", before, count, what)
+            return Verdict(told, _state(counts, doubted))
     counts[name] = count
     return Verdict(None, _state(counts, doubted))
 
@@ -49,7 +50,7 @@ def believe(
 def _message(name: str, before: int, count: int, what: str) -> str:
     return (
         f"{what}: {count} where {before} were; held back and kept as it was. It is taken as real "
-        f"when {AGREEING_DAYS} days agree, or with --accept-shrink VENDOR:{name}"
+        f"when {AGREEING_DAYS} days agree, or with --accept-shrink {name}"
     )
 
 

@@ -21,6 +21,7 @@ Assumed     the filter is on created_at or near it; six months are 180 days at l
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -105,7 +106,8 @@ def campaign_insights(api: Api, night: Night, window: Window) -> Read:
             narrower = narrowed(window, first.total or 0, SLICE_ROWS)
             # A vendor that ignores the bounds gives as much for any part: then that is no help.
             if narrower is None or not _some_inside(first.rows, window):
-                return numbered_pages(api, fetch, PATH, first=first, beyond=True)
+                pages = numbered_pages(api, fetch, PATH, first=first, beyond=True)
+                return _without_made_up_total(pages, size)
             window = narrower
 
     found = settled(read_pages, INSIGHTS.key_of, PATH)
@@ -133,6 +135,16 @@ def _page(api: Api, window: Window, unit: str, size: int, number: int) -> Page:
         total=field_of(body, "total_entries", int, PATH),
         pages=pages,
     )
+
+
+def _without_made_up_total(pages: list[Page], size: int) -> list[Page]:
+    """The page's text has total_entries = per_page * total_pages: that is no total to hold the
+    rows against, where they fill all those pages but the last."""
+    first, rows = pages[0], sum(len(page.rows) for page in pages)
+    filled = size * (first.pages or 0)
+    if first.total == filled and filled - size < rows < filled:
+        return [replace(page, total=None) for page in pages]
+    return pages
 
 
 def _bounds(window: Window, unit: str) -> dict[str, int]:

@@ -538,22 +538,40 @@ def _seconds(row: Row) -> int:
 def _calls(readings: Sequence[Sequence[Page]]) -> list[Row]:
     """Each call once, under its key, as it was in the last reading that has the key.
 
-    Different calls of one reading that share a key are numbered by their content: the key itself,
-    `#2`, `#3`… A call that changed between two readings is still one.
+    Different calls that share a key are numbered by their content: the key itself, `#2`, `#3`…
+    Different they are on one page, or where two readings saw both; else it is one call that changed
+    while it was read.
     """
     latest: dict[str, dict[str, Row]] = {}
+    before: dict[str, set[str]] = {}
     for pages in readings:
-        found: dict[str, dict[str, Row]] = {}
-        for page in pages:
-            for row in page.rows:
-                content = "" if row.get("call_id") else _content(row)
-                found.setdefault(call_key(row), {})[content] = row
-        latest |= found
+        for key, seen in _by_key(pages).items():
+            twins = {content: row for page in seen for content, row in page.items()}
+            on_one_page = max(seen, key=len)
+            again = twins.keys() & before.get(key, set())
+            before[key] = set(twins)
+            if len(twins) > len(on_one_page):
+                one = on_one_page if len(on_one_page) > 1 else seen[-1]
+                twins = {content: twins[content] for content in again} or one
+            latest[key] = twins
     return [
         _call(row) | {"call_key": f"{key}#{number}" if number > 1 else key}
         for key, twins in latest.items()
         for number, (_, row) in enumerate(sorted(twins.items()), 1)
     ]
+
+
+def _by_key(pages: Sequence[Page]) -> dict[str, list[dict[str, Row]]]:
+    """Of each key, what each page in turn says: its calls by their content."""
+    found: dict[str, list[dict[str, Row]]] = {}
+    for page in pages:
+        here: dict[str, dict[str, Row]] = {}
+        for row in page.rows:
+            content = "" if row.get("call_id") else _content(row)
+            here.setdefault(call_key(row), {})[content] = row
+        for key, calls in here.items():
+            found.setdefault(key, []).append(calls)
+    return found
 
 
 def _content(row: Row) -> str:

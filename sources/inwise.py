@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -33,13 +34,14 @@ from ._endpoints import Finding, Listed, Night, Read, Slice, State, Vendor, Wind
 from ._errors import Stopped, VendorError
 from ._journal import Journal
 from ._paging import Found, Page, settled
-from ._tables import Kind, Table, TypeChanged
+from ._tables import Kind, Table, TypeChanged, arrow
 from ._windows import first_instant, iso, parse_time, tiles
 
 BASE = "/campaigns/email"
 CAPS = (100, 1000)  # rows of one reply: the documented default and maximum
 STEP = timedelta(days=7)
 ACTIVE_DAYS = 30  # campaigns with an event so recent get their summary read
+MOST_CALLS = 500  # of the feed in one run: a busy account must not keep it for ever
 REFUSED = (400, 401, 403, 404, 429)  # answers for which the feed has given nothing out
 
 SENT = Table(
@@ -150,7 +152,7 @@ class List:
         rows = _timed(found.rows, self.time, zone)
         return Read(
             {self.table: rows},
-            state={"active": _active(night, self.name, rows, self.time)},
+            state={"campaigns": _with_campaigns(night, self.name, rows, self.time)},
             warnings=tuple(found.warnings),
         )
 
@@ -171,47 +173,61 @@ class _Doubtful(Exception):
 def _read_days(api: Api, night: Night, source: List, first: date, until: date) -> Found:
     """The rows of the local days [first, until). Where a reply may have been cut, half the days
     are asked for at a time, then each campaign of a day, and then the vendor fails."""
-    size = night.settings["page_size"]
-    query = {"date_from": str(first), "date_to": str(until)}
     one_day = until - first <= timedelta(days=1)
     try:
-        return settled(
-            lambda: _pages(api, source.path, query, size, one_day=one_day),
-            source.table.key_of,
-            f"{source.path} {first}..{until}",
-        )
+        return _ask_days(api, night, source, {"date_from": first, "date_to": until}, one_day)
     except _Doubtful as doubt:
         if one_day:
-            return _read_campaigns(api, night, source, query, doubt.rows)
+            return _read_day(api, night, source, first, doubt.rows)
     middle = first + (until - first) // 2
     halves = [_read_days(api, night, source, *days) for days in ((first, middle), (middle, until))]
     return _united(source.table, halves)
 
 
-def _read_campaigns(
-    api: Api, night: Night, source: List, query: dict[str, str], seen: list[Row]
+def _ask_days(
+    api: Api, night: Night, source: List, query: Mapping[str, Any], one_day: bool
 ) -> Found:
-    """One day, campaign by campaign: those in the rows seen and those active of late."""
-    campaigns = {str(row.get("campaign_id")) for row in seen} | active_campaigns(night)
+    texts = {name: str(value) for name, value in query.items()}
+    return settled(
+        lambda: _pages(api, source, texts, night.settings["page_size"], one_day=one_day),
+        source.table.key_of,
+        f"{source.path} {' '.join(texts.values())}",
+    )
+
+
+def _read_day(api: Api, night: Night, source: List, day: date, seen: list[Row]) -> Found:
+    """A day of which a reply may have been cut: alone, where `date_to` is part of the span, and
+    then campaign by campaign."""
+    query = {"date_from": day, "date_to": day}
+    try:
+        found = _ask_days(api, night, source, query, one_day=True)
+        if found.rows:
+            return found
+        query["date_to"] = day + timedelta(days=1)
+    except _Doubtful as doubt:
+        seen = doubt.rows
+    return _read_campaigns(api, night, source, query, seen)
+
+
+def _read_campaigns(
+    api: Api, night: Night, source: List, query: Mapping[str, Any], seen: list[Row]
+) -> Found:
+    """One day, campaign by campaign: all that any list has ever named."""
+    named = {str(row.get("campaign_id")) for row in seen} | known_campaigns(night).keys()
+    place = f"{source.path} {query['date_from']}"
     parts = [Found(seen)]
-    for campaign in sorted(campaigns - {"None"}):
-        asked = query | {"campaign_id": campaign}
-        place = f"{source.path} {query['date_from']} campaign {campaign}"
+    for campaign in sorted(named - {"None", ""}):
         try:
-            found = settled(
-                lambda asked=asked: _pages(  # type: ignore[misc]
-                    api, source.path, asked, night.settings["page_size"], one_day=True
-                ),
-                source.table.key_of,
-                place,
-            )
+            asked = {**query, "campaign_id": campaign}
+            parts.append(_ask_days(api, night, source, asked, one_day=True))
         except _Doubtful as doubt:
             raise VendorError(
-                f"{place}: the vendor does not page and gives {len(doubt.rows)} rows, which may "
-                "be its cap; there is no narrower question to ask"
+                f"{place} campaign {campaign}: the vendor does not page and gives "
+                f"{len(doubt.rows)} rows, which may be its cap; there is no narrower question"
             ) from None
-        parts.append(found)
-    return _united(source.table, parts)
+    found = _united(source.table, parts)
+    told = f"{place}: cut at {len(seen)} rows; a campaign that no list names may be missing"
+    return Found(found.rows, [*found.warnings, told])
 
 
 def _united(table: Table, parts: list[Found]) -> Found:
@@ -220,46 +236,65 @@ def _united(table: Table, parts: list[Found]) -> Found:
 
 
 def _pages(
-    api: Api, path: str, query: Mapping[str, str], size: int, *, one_day: bool
+    api: Api, source: List, query: Mapping[str, str], size: int, *, one_day: bool
 ) -> list[Page]:
-    """Pages 0, 1, 2… until an empty one, whatever the vendor counts from.
+    """Pages 0, 1, 2... until an empty one, whatever the vendor counts from.
 
-    An empty page 0, or a 400 for it, ends nothing. Page 1 equal to page 0: it counts from 1.
-    Page 2 equal to page 1 too: it does not page at all.
+    An empty page 0, or a 400 for it, ends nothing. Two pages in a row without a new row: what is
+    given for every number behind the last page comes again, or there is no paging at all.
     """
-
-    def page(number: int) -> Page:
-        asked = {**query, "page_index": number, "page_size": size}
-        reply = api.get(path, asked)
-        return Page(rows_of(reply.body, path), reply.sent)
-
-    zero = _page_zero(page)
-    pages = [page(1)]
-    if zero.rows and zero.rows != pages[0].rows:
-        pages.insert(0, zero)
-    number = 2
-    while pages[-1].rows:
-        following = page(number)
-        if following.rows == pages[-1].rows:
+    pages: list[Page] = []
+    stale: list[Page] = []
+    seen: set[Any] = set()
+    for number in count():
+        page = _page(api, source.path, query, number, size)
+        if not page.rows and number > 0:
+            return pages
+        keys = set(map(source.table.key_of, page.rows))
+        if keys - seen:
+            # a page that had moved as a whole tells of a drift; page 1 like page 0 only of counting
+            pages += [*(moved for moved in stale if number > 2), page]
+            stale = []
+        elif page.rows:
+            stale.append(page)
+        if len(stale) == 2:
             _end_at_repeat(pages, size, one_day=one_day)
-            break
-        pages.append(following)
-        number += 1
-    return pages
+            return pages
+        seen |= keys
+    raise AssertionError("a list of finite length has an end")
 
 
-def _page_zero(page: Any) -> Page:
+def _page(api: Api, path: str, query: Mapping[str, str], number: int, size: int) -> Page:
+    """One page. The size's name is a guess: it is left out where the vendor refuses it."""
+    asked = {**query, "page_index": number}
+    sized = asked | {"page_size": size}
     try:
-        found: Page = page(0)
+        reply = api.get(path, asked if api.learnt.get("no_size") else sized)
+        api.learnt["size"] = api.learnt.get("size") or number > 0
     except VendorError as error:
         if error.status != 400:
             raise
+        if not (api.learnt.get("size") or api.learnt.get("no_size")):
+            return _page_without_size(api, path, asked)
+        if number > 0:
+            raise
         return Page([], 0)
-    return found
+    return Page(rows_of(reply.body, path), reply.sent)
+
+
+def _page_without_size(api: Api, path: str, asked: Mapping[str, Any]) -> Page:
+    try:
+        reply = api.get(path, asked)
+    except VendorError as error:
+        if error.status != 400 or asked["page_index"] > 0:
+            raise
+        return Page([], 0)
+    api.learnt["no_size"] = True
+    return Page(rows_of(reply.body, path), reply.sent)
 
 
 def _end_at_repeat(pages: list[Page], size: int, *, one_day: bool) -> None:
-    """The last page came again: there is no paging, or the last is given for every number behind.
+    """Nothing new comes: there is no paging, or the last page is given for every number behind.
 
     Raises _Doubtful unless the rows can be trusted to be all there are.
     """
@@ -307,35 +342,38 @@ def _parsed(text: str, zone: ZoneInfo) -> datetime:
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
 
 
-# --- which campaigns are active ------------------------------------------------------------------
+# --- the campaigns that are known ----------------------------------------------------------------
 
 
-def _active(night: Night, name: str, rows: list[Row], field: str) -> dict[str, str]:
-    """Campaigns with the day of their last event, those of the last ACTIVE_DAYS."""
-    active = dict(night.state(name).get("active", {}))
+def _with_campaigns(night: Night, name: str, rows: list[Row], field: str) -> dict[str, str]:
+    """Every campaign that a list has named, with the day of its last event."""
+    days = dict(night.state(name).get("campaigns", {}))
     for row in rows:
         campaign, moment = str(row["campaign_id"]), row[field]
         if campaign and moment:
-            active[campaign] = max(active.get(campaign, ""), f"{moment:%Y-%m-%d}")
-    oldest = f"{night.now - timedelta(days=ACTIVE_DAYS):%Y-%m-%d}"
-    return {campaign: day for campaign, day in active.items() if day >= oldest}
+            days[campaign] = max(days.get(campaign, ""), f"{moment:%Y-%m-%d}")
+    return days
 
 
-def active_campaigns(night: Night) -> set[str]:
-    names = ("sent_emails", "undelivered", "activities", "recent_activities")
+def known_campaigns(night: Night) -> dict[str, str]:
+    """The campaigns of all lists, each with the day of its last event."""
+    known: dict[str, str] = {}
+    for name in ("activities", "undelivered", "sent_emails", "recent_activities"):
+        for campaign, day in night.state(name).get("campaigns", {}).items():
+            known[campaign] = max(known.get(campaign, ""), day)
+    return known
+
+
+def active_campaigns(night: Night) -> list[str]:
+    """Campaigns with an event in the last ACTIVE_DAYS."""
     oldest = f"{night.now - timedelta(days=ACTIVE_DAYS):%Y-%m-%d}"
-    return {
-        campaign
-        for name in names
-        for campaign, day in night.state(name).get("active", {}).items()
-        if day >= oldest
-    }
+    return sorted(campaign for campaign, day in known_campaigns(night).items() if day >= oldest)
 
 
 def activities_summary(api: Api, night: Night) -> Iterator[Slice]:
     """The vendor's own counters of each active campaign, as they stand today (UTC)."""
     rows, warnings = list[Row](), list[str]()
-    for campaign in sorted(active_campaigns(night)):
+    for campaign in active_campaigns(night):
         place = f"{BASE}/activitiesSummary campaign {campaign}"
         try:
             body = api.get(f"{BASE}/activitiesSummary", {"campaign_id": campaign}).body
@@ -368,26 +406,37 @@ def recent_activities(api: Api, night: Night) -> Iterator[Slice]:
     loaded: list[str] = []
     for name, body in journal.replies().items():
         loaded.append(name)
-        yield _recent_slice(night, body, loaded)
+        yield _recent_slice(night, journal, name, body, loaded)
+    largest = 0
     before: Any = None
-    for number in range(10_000):
+    for number in range(MOST_CALLS):
         name, body = _ask_once(api, journal, night.now, number)
         loaded.append(name)
         if body == [] or body == before:
             break
-        before = body
-        yield _recent_slice(night, body, loaded)
+        yield _recent_slice(night, journal, name, body, loaded)
+        if len(body) < largest:  # less than a full reply: nothing was left behind it
+            break
+        largest, before = len(body), body
     yield Slice({}, {"loaded": list(loaded)}, "drained")
 
 
-def _recent_slice(night: Night, body: Any, loaded: list[str]) -> Slice:
-    rows = _timed(rows_of(body, "recentActivities"), "action_date", zone_of(night))
-    state = {
-        "loaded": list(loaded),
-        "active": _active(night, "recent_activities", rows, "action_date"),
-    }
+def _recent_slice(night: Night, journal: Journal, name: str, body: Any, loaded: list[str]) -> Slice:
+    """The rows of one reply. One that cannot be loaded is set aside, or each night would fail on
+    it; what it held is then read from the activities."""
+    try:
+        rows = _timed(rows_of(body, "recentActivities"), "action_date", zone_of(night))
+        latest = {RECENT.key_of(row): row for row in rows}
+        arrow(RECENT, list(latest.values()), {})
+    except VendorError as error:
+        journal.spoil(name)
+        raise VendorError(
+            f"{error}; the reply is set aside as {name}.unreadable, the next run reads activities "
+            "from start_date in its place"
+        ) from error
+    campaigns = _with_campaigns(night, "recent_activities", rows, "action_date")
+    state = {"loaded": list(loaded), "campaigns": campaigns}
     night.states["recent_activities"] = state
-    latest = {RECENT.key_of(row): row for row in rows}
     return Slice({RECENT: list(latest.values())}, state, f"{len(rows)} changes")
 
 
@@ -479,9 +528,9 @@ VENDOR = Vendor(
     page_sizes=(1, 1000),
     connect=connect,
     endpoints=(
-        Windowed("sent_emails", (SENT,), STEP, SENT_LIST.read),
+        ACTIVITIES_ENDPOINT,  # first: it names the campaigns that the other two may ask for
         Windowed("undelivered", (UNDELIVERED,), STEP, UNDELIVERED_LIST.read),
-        ACTIVITIES_ENDPOINT,
+        Windowed("sent_emails", (SENT,), STEP, SENT_LIST.read),
         Listed("lost_activities", (ACTIVITIES,), lost_activities),
         Listed("recent_activities", (RECENT,), recent_activities),
         Listed("activities_summary", (SUMMARY,), activities_summary),

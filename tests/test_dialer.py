@@ -2,6 +2,7 @@
 without an id, a history in two shapes, the tenant's own certificate, writes beside the reads."""
 
 import hashlib
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -61,7 +62,7 @@ class Reader:
     def night(self, now: datetime = NOW, accept: str = "") -> dict[str, Slice]:
         """The slices of campaigns, leads and queues by endpoint and label."""
         states = json.loads(json.dumps(self.states))
-        night = Night(now, self.settings, states, frozenset({accept} - {""}))
+        night = Night(now, self.settings, states, accept_shrink=frozenset({accept} - {""}))
         slices, api = {}, self.api
         for endpoint in VENDOR.endpoints:
             if isinstance(endpoint, Listed):
@@ -201,7 +202,7 @@ def test_leads_that_shrank_are_held_until_accepted(home: House, fake: DialerFake
     )
     assert home.run(now=NOW + DAY) == 1
     assert home.board.vendors["dialer"].status == "held"
-    assert f"--accept-shrink VENDOR:{full}" in home.board.vendors["dialer"].held[0]
+    assert f"--accept-shrink dialer:{full}" in home.board.vendors["dialer"].held[0]
     assert home.sql(current) == [(full, 30)]
     accepted = {"dialer": frozenset({full})}
     assert home.run(now=NOW + DAY, accept_shrink=accepted) == 0
@@ -629,3 +630,32 @@ def test_the_check_fails_where_the_vendor_takes_milliseconds(fake: DialerFake) -
         other.add_call()
         finding = Reader(other).findings()[-1]
     assert (finding.level, finding.text[-15:]) == ("failure", "in milliseconds")
+
+
+def test_a_call_that_changes_with_every_page_is_one_call(
+    house: MakeHouse, fake: DialerFake
+) -> None:
+    """The key of the next page gives one row of this page again, its notes newer each time."""
+    calls = [
+        SAMPLES["history"][0] | {"timestamp": SECOND, "lead_number": f"+1555010{n:04}"}
+        for n in range(12)
+    ]
+    notes = itertools.count()
+    own = fake.answer
+
+    def overlapping(ask: Ask) -> Answer:
+        if ask.path != HISTORY:
+            return own(ask)
+        start = int(ask.query.get("startKey", 0))
+        rows = [
+            call | {"follow_up_notes": f"note {next(notes)}"} for call in calls[start : start + 4]
+        ]
+        more = {"next_start_key": str(start + 3)} if start + 4 < len(calls) else {}
+        return Answer({"data": rows, **more})
+
+    fake.answer = overlapping  # type: ignore[method-assign]
+    home = house(fake, dialer__start_date=f"{NOW:%Y-%m-%d}")
+    assert home.run(now=NOW + DAY / 2) == 0, home.error("dialer")
+    assert home.sql("select count(*), count(distinct lead_number) from dialer.lead_history") == [
+        (12, 12)
+    ]

@@ -1,14 +1,16 @@
 """What is odd about inwise: paging that is not documented, local times, a feed that reads once."""
 
 import itertools
+import random
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
+from sources import inwise
 from sources._journal import Journal
-from tests.fakes._server import Fault
+from tests.fakes._server import Answer, Ask, Fault
 from tests.fakes.inwise import InwiseFake
 from tests.house import House, assert_holds
 
@@ -70,6 +72,75 @@ def test_a_cut_that_no_question_can_resolve_is_an_error(house: MakeHouse, fake: 
     assert home.run() == 1
     assert "does not page" in home.error("inwise")
     assert "campaign 1" in home.error("inwise")
+
+
+def test_a_campaign_behind_the_cap_is_found_by_its_activities(
+    house: MakeHouse, fake: InwiseFake
+) -> None:
+    """Newest first: the cut reply shows nothing of the older campaign."""
+    noon = fake.now() - timedelta(days=40)
+    for campaign in (1, 2):
+        for _ in range(90):
+            sent = fake.add_sent(campaign_id=campaign, date_sent=fake.local(noon))
+    fake.respond(fake.sent_emails[0], "emailOpened", noon)
+    fake.respond(sent, "emailOpened", noon)
+    fake.paging, fake.cap = False, 100
+    home = house(fake)
+    assert home.run() == 0, home.error("inwise")
+    assert_holds(home, fake)
+    assert any("cut at" in text for text in home.board.vendors["inwise"].warnings)
+
+
+def test_a_crowded_day_is_asked_for_alone_where_date_to_is_part_of_the_span(
+    house: MakeHouse, fake: InwiseFake
+) -> None:
+    fake.paging, fake.cap = False, 100
+    for day in range(3, 7):
+        for _ in range(60):
+            at = fake.now() - timedelta(days=day)
+            fake.add_sent(campaign_id=1, date_sent=fake.local(at))
+    home = house(fake)
+    assert home.run() == 0, home.error("inwise")
+    assert_holds(home, fake)
+
+
+def test_an_unpaged_list_in_another_order_each_time_has_an_end(
+    house: MakeHouse, fake: InwiseFake
+) -> None:
+    fake.seed(40)
+    fake.paging = False
+    shuffled = random.Random(1)
+
+    def shuffle(rows: Any) -> Any:
+        shuffled.shuffle(rows)
+        return [row | {"row_index": number} for number, row in enumerate(rows)]
+
+    fake.rewrites = [("sentEmails$", shuffle)]
+    home = house(fake)
+    assert home.run() == 0, home.error("inwise")
+    assert home.sql("select count(*) from inwise.sent_emails") == [(len(fake.sent_emails),)]
+
+
+def test_a_vendor_that_does_not_know_the_size_is_asked_without(
+    house: MakeHouse, fake: InwiseFake
+) -> None:
+    bases: tuple[Literal[0], Literal[1]] = (0, 1)
+    for base in bases:
+        fake.sent_emails, fake.undelivered, fake.activities = [], [], []
+        fake.seed(150)
+        fake.page_base = base
+        own = fake.answer
+
+        def strict(ask: Ask, own: Any = own) -> Answer:
+            return Answer({"message": "?"}, 400) if "page_size" in ask.query else own(ask)
+
+        fake.answer = strict  # type: ignore[method-assign]
+        home = house(fake, warehouse__path=f"base{base}.duckdb", warehouse__work_dir=f".w{base}")
+        fake.handed_out = []
+        assert home.run() == 0, home.error("inwise")
+        found = home.sql("select count(*) from inwise.sent_emails")
+        assert found == [(len(fake.sent_emails),)]
+        fake.answer = own  # type: ignore[method-assign]
 
 
 def test_both_dates_go_with_every_question(house: MakeHouse, fake: InwiseFake) -> None:
@@ -195,6 +266,37 @@ def test_a_reply_that_cannot_be_read_is_kept_aside_and_made_good(
     assert any(name.endswith(".unreadable") for name in journal_files(home))
     assert home.run() == 0, home.error("inwise")
     assert_holds(home, fake)
+
+
+def test_a_record_of_the_feed_that_cannot_be_loaded_stops_one_night_only(
+    house: MakeHouse, fake: InwiseFake
+) -> None:
+    fake.seed(20)
+    home = house(fake)
+
+    def poison(rows: Any) -> Any:
+        return [row | {"ip": ["1", "2"]} for row in rows]
+
+    fake.rewrites = [(FEED, poison)]
+    assert home.run() == 1
+    assert "recent_activities.ip" in home.error("inwise")
+    assert "set aside" in home.error("inwise")
+    fake.rewrites = []
+    assert home.run() == 0, home.error("inwise")
+    assert_table_of_activities(home, fake)
+
+
+def test_a_feed_that_never_ends_is_left_for_the_next_night(
+    house: MakeHouse, fake: InwiseFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inwise, "MOST_CALLS", 5)
+    numbers = itertools.count(1)
+    fake.rewrites = [
+        (FEED, lambda _rows: [{"id": next(numbers), "action_type": "emailOpened"}]),
+    ]
+    home = house(fake)
+    assert home.run() == 0, home.error("inwise")
+    assert len(recents(home)) == 5
 
 
 def test_a_refusal_gives_nothing_out_and_is_asked_again(house: MakeHouse, fake: InwiseFake) -> None:
