@@ -72,6 +72,8 @@ class VendorLoad:
         with self._turn:
             resource = _resource(endpoint, self._built(endpoint, piece), piece.state)
             self._run([resource], self._broken | {endpoint.name: ""})
+            if _weight(piece) >= ENOUGH_ROWS:  # what is not checkpointed stays in memory
+                self._connection.execute("checkpoint")
         self._write_marks(self._broken)
         self.seconds += time.monotonic() - started
 
@@ -97,7 +99,7 @@ class VendorLoad:
             if table not in piece.rows:
                 continue
             data, new_json = arrow(table, piece.rows[table], known.get(table.name, {}))
-            if table.kept == "replaced" and table.parent:
+            if table.is_child:
                 have = set(data.column(table.parent).to_pylist())
                 data = with_gone(table, data, [p for p in piece.parents if p not in have])
             columns = column_hints(table)
@@ -192,7 +194,7 @@ def _scope(table: Table, ids: Sequence[str] | None) -> str:
 
 # --- slices to loads -----------------------------------------------------------------------------
 
-ENOUGH_ROWS = 2_000
+ENOUGH_ROWS = 2_000  # of the main table
 ENOUGH_SECONDS = 10.0
 
 
@@ -203,7 +205,7 @@ def gathered(slices: Iterator[Slice]) -> Iterator[Slice]:
     try:
         for piece in slices:
             pending.append(piece)
-            enough = sum(map(len, pending)) >= ENOUGH_ROWS
+            enough = sum(map(_weight, pending)) >= ENOUGH_ROWS
             if enough or time.monotonic() - since > ENOUGH_SECONDS:
                 yield joined(pending)
                 pending, since = [], time.monotonic()
@@ -213,6 +215,12 @@ def gathered(slices: Iterator[Slice]) -> Iterator[Slice]:
         raise
     if pending:
         yield joined(pending)
+
+
+def _weight(piece: Slice) -> int:
+    """Rows of the endpoint's main table: an interaction counts once, not with all its events."""
+    counts = [len(rows) for table, rows in piece.rows.items() if not table.is_child]
+    return max(counts, default=0)
 
 
 def joined(pieces: Sequence[Slice]) -> Slice:
@@ -238,12 +246,12 @@ def joined(pieces: Sequence[Slice]) -> Slice:
 def _joined_rows(
     table: Table, pieces: Sequence[Slice], latest_of_parent: Mapping[str, int]
 ) -> list[Row]:
-    if table.kept == "replaced" and table.parent:
+    if table.is_child:
         return [
             row
             for n, piece in enumerate(pieces)
             for row in piece.rows.get(table, [])
-            if latest_of_parent[row[table.parent]] == n
+            if latest_of_parent[row[str(table.parent)]] == n
         ]
     if table.kept == "history":
         return [row for piece in pieces for row in piece.rows.get(table, [])]

@@ -19,6 +19,7 @@ os.environ.update(
     RUNTIME__INTERCEPT_SIGNALS="false",
     RUNTIME__LOG_LEVEL="ERROR",
     NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID="true",
+    LOAD__DELETE_COMPLETED_JOBS="true",
 )
 
 from sources._api import Meter

@@ -31,6 +31,7 @@ SETTINGS = {
     "storage_compatibility_version": "v1.0.0",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
+    "memory_limit": "300MB",
 }
 OPS = """
 create schema if not exists ops;

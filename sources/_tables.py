@@ -80,6 +80,11 @@ class Table:
         return hash(self.name)
 
     @property
+    def is_child(self) -> bool:
+        """Whether its rows come and go with a parent's."""
+        return self.kept == "replaced" and self.parent is not None
+
+    @property
     def columns(self) -> dict[str, Kind]:
         columns = {column_name(name): kind for name, kind in self.fields.items()}
         return columns | ({VERSION: "text"} if self.kept == "history" else {})
@@ -125,7 +130,7 @@ def column_hints(table: Table) -> dict[str, dict[str, Any]]:
         if hint["data_type"] == "timestamp":
             hint |= {"timezone": True, "precision": 6}
         hints[column] = hint
-    if table.kept == "replaced" and table.parent:
+    if table.is_child:
         hints[GONE] = {"data_type": "bool", "nullable": True, "hard_delete": True}
         # a tombstone has no more than the parent's name
         for column in table.key:
