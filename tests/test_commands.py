@@ -2,8 +2,10 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -15,7 +17,7 @@ import pytest
 from pipelines import catalog
 from tests.cases import CASES
 from tests.fakes._server import Fake, Fault
-from tests.house import House, assert_holds
+from tests.house import House, assert_holds, assert_table
 
 MakeHouse = Callable[..., House]
 PROJECT = Path(__file__).parent.parent
@@ -264,3 +266,34 @@ def hook(event, arguments):
         file.write(found + chr(10))
 sys.addaudithook(hook)
 """
+
+
+def test_killed_again_and_again_it_ends_with_what_the_vendors_hold(
+    house: MakeHouse, fakes: list[Fake]
+) -> None:
+    home = house(*fakes)
+    moments = random.Random(7)
+    for fake in fakes:
+        fake.latency = 0.02
+    for _ in range(5):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipelines", "run"],
+            cwd=home.root,
+            env={**os.environ, "PYTHONPATH": str(PROJECT), **home.environ},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        until = sum(len(fake.seen) for fake in fakes) + moments.randrange(2, 60)
+        while process.poll() is None and sum(len(fake.seen) for fake in fakes) < until:
+            time.sleep(0.002)
+        process.kill()
+        process.wait()
+        for fake in fakes:
+            fake.change()
+    for fake in fakes:
+        fake.latency = 0.0
+    assert home.run() == 0, home.said
+    for fake in fakes:
+        for name, rows in fake.expected().items():
+            if name != "recent_activities":  # a reply under way is made good from activities
+                assert_table(home, fake.vendor, name, rows)
