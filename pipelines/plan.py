@@ -9,20 +9,26 @@ from sources._windows import nightly, parse_time
 from . import catalog, warehouse
 from .config import Config
 from .errors import ConfigError
-from .show import print_table
+from .show import Show, print_table
 
 
 def print_plan(config: Config, names: list[str], now: datetime) -> None:
     """The windows and the estimated requests of each endpoint. Asks no vendor, writes nothing."""
     with warehouse.reading_newest(config) as connection:
         states = {n: warehouse.vendor_states(connection, n) if connection else {} for n in names}
+        runs = warehouse.last_runs(connection) if connection else {}
         rows = [
             [name, endpoint.name, *_windows(config, name, endpoint, states[name], now)]
             for name in names
             for endpoint in catalog.vendor(name).endpoints
         ]
     print_table(["vendor", "endpoint", "windows", "from", "to", "requests at least"], rows)
-    print_table(["off"], [[f"{n}: {why}"] for n, why in config.off.items()] or [["none"]])
+    say = Show().say
+    for name in names:
+        if name in runs:
+            say(f"{name}: its last run made {runs[name]['requests']:,} requests")
+    for name, why in config.off.items():
+        say(f"{name}: {why}")
 
 
 def _windows(

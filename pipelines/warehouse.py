@@ -290,10 +290,14 @@ def last_runs(connection: Connection) -> dict[str, dict[str, Any]]:
     """Per vendor: when it last loaded well, and how its latest run ended."""
     rows = connection.execute(
         "select vendor, max(ended_at) filter (status = 'ok') as good_at, "
-        "max_by(status, started_at) as status, max_by(error, started_at) as error "
+        "max_by(status, started_at) as status, max_by(error, started_at) as error, "
+        "max_by(requests, started_at) as requests "
         "from (select * replace (coalesce(error, '') as error) from ops.runs) group by vendor"
     ).fetchall()
-    return {v: {"good_at": at, "status": s, "error": e or None} for v, at, s, e in rows}
+    return {
+        vendor: {"good_at": at, "status": status, "error": error or None, "requests": requests}
+        for vendor, at, status, error, requests in rows
+    }
 
 
 def as_json(value: Any) -> str:

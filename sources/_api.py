@@ -276,7 +276,8 @@ class Api:
             )
         except requests.exceptions.RequestException as error:
             raise VendorError(
-                f"{_place(method, url)}: no complete reply ({_cause(error)})"
+                f"{_place(method, url)}: no complete reply ({_cause(error)}); is the address under "
+                f"[sources.{self.vendor}] right, and the vendor up? The next run goes on from here"
             ) from None
         except OSError as error:  # requests says so of a CA bundle that is not there
             raise VendorError(

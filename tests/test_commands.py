@@ -72,6 +72,7 @@ def test_a_dry_run_touches_nothing(house: MakeHouse, fakes: list[Fake]) -> None:
         assert {p: p.stat().st_mtime_ns for p in home.root.rglob("*")} == before
         assert "campaign_insights" in done.stdout
         home.run()
+    assert "its last run made" in done.stdout
 
 
 def test_check_is_well_and_never_calls_the_read_once_feed(
