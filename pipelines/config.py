@@ -76,6 +76,7 @@ def load(root: Path, environ: Mapping[str, str] = os.environ) -> Config:
     marts = _section("marts", MARTS, given.pop("marts", {}))
     _check_zone("marts", "timezone", marts["timezone"])
     _check_mode(warehouse["file_mode"])
+    _check_name(warehouse["path"])
     sources: dict[str, Mapping[str, Any]] = {}
     off: dict[str, str] = {}
     given_sources = given.pop("sources", {})
@@ -256,6 +257,15 @@ def _check_zone(section: str, key: str, name: str) -> None:
         raise ConfigError(
             f"[{section}] {key} must be a zone of the tz database such as Europe/Berlin"
         ) from None
+
+
+def _check_name(path: str) -> None:
+    """DuckDB names the database after its file: `vonage.interactions` would be ambiguous."""
+    if Path(path).stem.lower() in (*catalog.NAMES, "ops", "marts", "main"):
+        raise ConfigError(
+            f"[warehouse] path must not be called after a schema ({Path(path).name}); "
+            "warehouse.duckdb is a good name"
+        )
 
 
 def _check_mode(text: Any) -> None:

@@ -56,6 +56,7 @@ MISTAKES = {
     "a start that is no date": ("[sources.vonage]\nstart_date = 'soon'\n", "start_date"),
     "a zone that is none": ("[marts]\ntimezone = 'Mars'\n", "zone"),
     "a writable published file": ("[warehouse]\nfile_mode = '0644'\n", "file_mode"),
+    "a file named like a schema": ("[warehouse]\npath = 'vonage.duckdb'\n", "schema"),
     "a required vendor that is off": ("[warehouse]\nrequire = ['dialer']\n", "dialer"),
     "no true or false": ("[warehouse]\nmust_exist = 'perhaps'\n", "true or false"),
     "a section that is a value": ("warehouse = 1\n", "section"),
