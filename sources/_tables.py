@@ -214,6 +214,8 @@ def _unknown(table: Table, rows: Sequence[Row]) -> dict[str, list[Any]]:
         for name in sorted(seen):
             if start + name in table.fields or start + name in prefixes:
                 continue
+            if not name.strip():
+                raise TypeChanged(f"{table.name}: a field came without a name")
             if "." in name:
                 column = column_name(start + name.replace(".", "_"))
             else:

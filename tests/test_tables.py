@@ -160,6 +160,12 @@ def test_two_fields_with_one_name_are_an_error(row: dict[str, Any]) -> None:
         built(row)
 
 
+@pytest.mark.parametrize("name", ["", " "])
+def test_a_field_without_a_name_is_an_error(name: str) -> None:
+    with pytest.raises(TypeChanged, match="without a name"):
+        built({name: 1})
+
+
 def test_a_row_without_its_key_is_an_error() -> None:
     with pytest.raises(TypeChanged, match="without its key 'id'"):
         THINGS.key_of({"name": "a"})
