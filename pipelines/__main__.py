@@ -204,7 +204,9 @@ def main() -> None:
         _end(f"outreach: {error}", 75)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        _end(f"outreach: {error.strerror}{where}; readers keep the warehouse as it was", 70)
+        _end(
+            f"outreach: {error.strerror or error}{where}; readers keep the warehouse as it was", 70
+        )
     except Exception as error:  # noqa: BLE001  # the last resort: a bug of ours, told as such
         traceback.print_exc()
         _end(f"outreach: this is a bug of ours: {type(error).__name__}", 70)

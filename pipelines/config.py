@@ -58,7 +58,7 @@ class Config:
 
     @property
     def published(self) -> Path:
-        return self.root / str(self.warehouse["path"])
+        return (self.root / str(self.warehouse["path"])).resolve()
 
     @property
     def work_dir(self) -> Path:

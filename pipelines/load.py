@@ -35,7 +35,8 @@ FORGOTTEN = {"cursor", "deep_at", "unfinished", "backfills"}  # by `outreach res
 
 
 class VendorLoad:
-    """The dlt pipeline of one vendor in one run. `turn` lets one vendor load at a time."""
+    """The dlt pipeline of one vendor in one run. `turn` lets one vendor load at a time; `tag` is
+    part of the marker's names: a load that broke in a backfill is put right by that one alone."""
 
     def __init__(
         self,
@@ -43,8 +44,10 @@ class VendorLoad:
         connection: warehouse.Connection,
         work_dir: Path,
         turn: threading.Lock,
+        tag: str = "",
     ) -> None:
         self.vendor = vendor
+        self._tag = tag
         self.seconds = 0.0
         self._connection, self._turn = connection, turn
         self._marker = _marker(work_dir, vendor.name)
@@ -71,7 +74,7 @@ class VendorLoad:
         started = time.monotonic()
         with self._turn:
             resource = _resource(endpoint, self._built(endpoint, piece), piece.state)
-            self._run([resource], self._broken | {endpoint.name: ""})
+            self._run([resource], self._broken | {endpoint.name + self._tag: ""})
             if _weight(piece) >= ENOUGH_ROWS:  # what is not checkpointed stays in memory
                 self._connection.execute("checkpoint")
         self._write_marks(self._broken)
@@ -79,6 +82,8 @@ class VendorLoad:
 
     def forget_cursors(self) -> None:
         """The next run reads everything again; what else is remembered of endpoints stays."""
+        if not self.states():
+            return
         with self._turn, self._pipeline.managed_state(extract_state=True) as state:
             resources = state.get("sources", {}).get(self.vendor.name, {}).get("resources", {})
             for known in resources.values():
@@ -89,7 +94,7 @@ class VendorLoad:
 
     def whole(self, endpoint: Endpoint) -> None:
         """This endpoint has been read to its end: what a broken load left is put right."""
-        if self._broken.pop(endpoint.name, None) is not None:
+        if self._broken.pop(endpoint.name + self._tag, None) is not None:
             self._write_marks(self._broken)
 
     def _built(self, endpoint: Endpoint, piece: Slice) -> list[tuple[Table, Any, dict[str, Any]]]:
@@ -251,7 +256,7 @@ def _joined_rows(
             row
             for n, piece in enumerate(pieces)
             for row in piece.rows.get(table, [])
-            if latest_of_parent[row[str(table.parent)]] == n
+            if latest_of_parent[str(row[str(table.parent)])] == n
         ]
     if table.kept == "history":
         return [row for piece in pieces for row in piece.rows.get(table, [])]

@@ -15,8 +15,15 @@ from .errors import Busy
 
 @contextmanager
 def locked(config: Config, command: str) -> Iterator[None]:
-    """Hold the warehouse against a second run, on this machine or another work folder."""
-    path = config.published.with_name(config.published.name + ".lock")
+    """Hold the warehouse, and the work folder, against a second run."""
+    config.work_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    beside = config.published.with_name(config.published.name + ".lock")
+    with _held(beside, command), _held(config.work_dir / "lock", command):
+        yield
+
+
+@contextmanager
+def _held(path: Path, command: str) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:

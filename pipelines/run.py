@@ -109,15 +109,21 @@ def run(config: Config, job: Job, board: Board) -> int:
 
 
 def _run(config: Config, job: Job, board: Board, connection: warehouse.Connection) -> int:
-    from .load import VendorLoad, forget_marks, marked
+    from .load import VendorLoad, marked
 
-    run_id = f"{job.now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
+    kind = "backfill-" if job.span else ""
+    tag = f" {job.span}" if job.span else ""
+    run_id = f"{kind}{job.now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
     warehouse.close_interrupted_runs(connection)
     turn = threading.Lock()
+    for name in catalog.NAMES:  # what this run does not read again is put back before it begins
+        marks = marked(config.work_dir, name, connection)
+        if any(_tag_of(mark) != tag for mark in marks):
+            _put_back(config, connection, name, board.say)
     for name in catalog.NAMES:
         warehouse.make_tables(connection, catalog.vendor(name))
     loads = {
-        name: VendorLoad(catalog.vendor(name), connection, config.work_dir, turn)
+        name: VendorLoad(catalog.vendor(name), connection, config.work_dir, turn, tag)
         for name in job.vendors
     }
     for name in job.vendors:
@@ -134,13 +140,14 @@ def _run(config: Config, job: Job, board: Board, connection: warehouse.Connectio
         raise Stopped
     put_back = [n for n in catalog.NAMES if marked(config.work_dir, n, connection)]
     for name in put_back:
-        board.say(f"{name}: its last load did not end; it is published as it last was")
-        warehouse.put_back(connection, config, name)
-        forget_marks(config.work_dir, name)
-        warehouse.make_tables(connection, catalog.vendor(name))
+        _put_back(config, connection, name, board.say)
+        if name in board.vendors and board.vendors[name].status == "ok":
+            board.vendors[name].status = "failed"
+            board.vendors[name].error = "an earlier load of it did not end; it was put back"
     # The place of the marts and the audit: between the last load and the publish.
     warehouse.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
-    states = {name: load.states() for name, load in loads.items() if name not in put_back}
+    # as the warehouse has them: dlt's own may be ahead of a load that failed
+    states = {n: warehouse.vendor_states(connection, n) for n in loads if n not in put_back}
     warehouse.publish(config, connection, run_id, board.say)
     for name, state in states.items():
         catalog.vendor(name).published(config.work_dir, state)
@@ -149,15 +156,38 @@ def _run(config: Config, job: Job, board: Board, connection: warehouse.Connectio
 
 def reset_vendor(config: Config, vendor: str, board: Board) -> None:
     """Forget a vendor's cursors, in the work file and the published one. Deletes no row."""
-    from .load import VendorLoad
+    from .load import VendorLoad, marked
 
+    warehouse.refuse_a_missing_one(config)
     with locked(config, f"reset {vendor}"):
         connection = warehouse.open_work(config, board.say)
+        for name in catalog.NAMES:
+            warehouse.make_tables(connection, catalog.vendor(name))
+            if marked(config.work_dir, name, connection):
+                _put_back(config, connection, name, board.say)
         load = VendorLoad(catalog.vendor(vendor), connection, config.work_dir, threading.Lock())
-        warehouse.make_tables(connection, catalog.vendor(vendor))
         load.forget_cursors()
         run_id = f"reset-{os.urandom(3).hex()}"
         warehouse.publish(config, connection, run_id, board.say)
+
+
+def _put_back(
+    config: Config, connection: warehouse.Connection, name: str, say: Callable[[str], None]
+) -> None:
+    """A load of this vendor did not end: it becomes what was last published of it."""
+    from .load import forget_marks
+
+    if not config.published.exists():  # then what is there is all there is; its mark stays
+        return
+    say(f"{name}: its last load did not end; it is published as it last was")
+    warehouse.put_back(connection, config, name)
+    forget_marks(config.work_dir, name)
+    warehouse.make_tables(connection, catalog.vendor(name))
+
+
+def _tag_of(mark: str) -> str:
+    """Of a marker's name, what follows the endpoint: the span of a backfill."""
+    return mark[mark.index(" ") :] if " " in mark else ""
 
 
 def _wait_for(threads: Sequence[threading.Thread], stop: threading.Event) -> None:
@@ -207,8 +237,7 @@ def _load_vendor(config: Config, job: Job, load: Any, progress: Progress) -> Non
         _load_endpoint(endpoint, _slices(endpoint, job, night, api), load, progress)
         if job.span and isinstance(endpoint, Windowed):
             load.load(endpoint, Slice({}, forget_span(endpoint, night, job.span), "done"))
-        else:
-            load.whole(endpoint)
+        load.whole(endpoint)
 
 
 def _slices(endpoint: Endpoint, job: Job, night: Night, api: Any) -> Iterator[Slice]:

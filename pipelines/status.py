@@ -42,7 +42,7 @@ def _rows(config: Config, now: datetime) -> list[dict[str, Any]]:
         for name in catalog.NAMES
         for vendor in [catalog.vendor(name)]
     }
-    with warehouse.reading(config.published) as connection:
+    with warehouse.reading_published(config) as connection:
         runs = warehouse.last_runs(connection)
         found = warehouse.freshness(connection, tables)
     return [_row(config, row, runs.get(row["vendor"], {}), now) for row in found]

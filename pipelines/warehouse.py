@@ -11,7 +11,7 @@ import os
 import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -80,8 +80,11 @@ def open_work(config: Config, say: Say) -> Connection:
         )
     say(f"the work file is made from {published.name} as published at {stamp[1]}")
     _remove(work)
-    shutil.copyfile(published, work)
-    work.chmod(0o600)
+    part = work.with_name("work.part")
+    shutil.copyfile(published, part)  # a copy cut short by a kill must not pass for the work file
+    part.chmod(0o600)
+    _sync(part)
+    part.replace(work)
     return _connect(work)
 
 
@@ -157,7 +160,11 @@ def _published_stamp(published: Path) -> Stamp:
     try:
         with reading(published) as connection:
             stamp = _stamp(connection)
-    except duckdb.Error:
+    except duckdb.Error as error:
+        if "lock" in str(error).lower():
+            raise Refused(
+                f"{published} is open for writing in another program; close it there and run again"
+            ) from None
         stamp = None
     if stamp is None:
         raise Refused(
@@ -211,6 +218,19 @@ def vendor_states(connection: Connection, vendor: str) -> dict[str, dict[str, An
     return resources
 
 
+@contextmanager
+def reading_published(config: Config) -> Iterator[Connection]:
+    """The published file for a command that only looks. Raises Refused where it cannot."""
+    try:
+        with reading(config.published) as connection:
+            yield connection
+    except duckdb.Error as error:
+        raise Refused(
+            f"{config.published} cannot be read: it is open for writing in another program, or it "
+            f"is no warehouse of ours ({type(error).__name__})"
+        ) from None
+
+
 # --- what a run writes besides the vendors' rows -------------------------------------------------
 
 
@@ -237,16 +257,27 @@ def make_tables(connection: Connection, vendor: Vendor) -> None:
     """
     connection.execute(f'create schema if not exists "{vendor.name}"')
     for table in {t.name: t for t in vendor.tables}.values():
+        hints = column_hints(table)
         if table.name in tables_in(connection, vendor.name):
+            for name in hints.keys() - columns_in(connection, vendor.name, table.name):
+                kind = SQL_TYPES[hints[name]["data_type"]]
+                connection.execute(
+                    f'alter table "{vendor.name}"."{table.name}" add column "{name}" {kind}'
+                )
             continue
         columns = [
             f'"{name}" {SQL_TYPES[hint["data_type"]]}{"" if hint["nullable"] else " not null"}'
-            for name, hint in column_hints(table).items()
+            for name, hint in hints.items()
         ]
         columns.append('"_dlt_load_id" varchar not null')
         if table.kept == "history":
             columns += ['"_dlt_valid_from" timestamptz', '"_dlt_valid_to" timestamptz']
         connection.execute(f'create table "{vendor.name}"."{table.name}" ({", ".join(columns)})')
+
+
+def columns_in(connection: Connection, schema: str, table: str) -> set[str]:
+    query = "select column_name from duckdb_columns() where schema_name = ? and table_name = ?"
+    return {name for (name,) in connection.execute(query, [schema, table]).fetchall()}
 
 
 def load_is_complete(connection: Connection, vendor: str, load_id: str) -> bool:
@@ -292,7 +323,8 @@ def last_runs(connection: Connection) -> dict[str, dict[str, Any]]:
         "select vendor, max(ended_at) filter (status = 'ok') as good_at, "
         "max_by(status, started_at) as status, max_by(error, started_at) as error, "
         "max_by(requests, started_at) as requests "
-        "from (select * replace (coalesce(error, '') as error) from ops.runs) group by vendor"
+        "from (select * replace (coalesce(error, '') as error) from ops.runs "
+        "where not starts_with(run_id, 'backfill')) group by vendor"
     ).fetchall()
     return {
         vendor: {"good_at": at, "status": status, "error": error or None, "requests": requests}
@@ -313,11 +345,10 @@ def close_interrupted_runs(connection: Connection) -> None:
 
 
 def put_back(connection: Connection, config: Config, vendor: str) -> None:
-    """Replace a vendor's schema in the work file by the published one: all of it or none."""
-    connection.execute("begin")
-    connection.execute(f'drop schema if exists "{vendor}" cascade')
-    connection.execute(f'drop schema if exists "{vendor}_staging" cascade')
-    connection.execute("commit")
+    """Replace a vendor's schema in the work file by the published one: all of it or none.
+
+    Without a published file what is there is all there is, and stays.
+    """
     if not config.published.exists():
         return
     source = str(config.published).replace("'", "''")
@@ -329,6 +360,8 @@ def put_back(connection: Connection, config: Config, vendor: str) -> None:
             [vendor],
         ).fetchall()
         connection.execute("begin")
+        connection.execute(f'drop schema if exists "{vendor}" cascade')
+        connection.execute(f'drop schema if exists "{vendor}_staging" cascade')
         connection.execute(f'create schema "{vendor}"')
         for sql, table in ddl:
             connection.execute(sql)
@@ -378,7 +411,8 @@ def _publishing(config: Config) -> Path:
 def _as_of(connection: Connection) -> dict[str, str | None]:
     """Per vendor, when its last complete load ended."""
     rows = connection.execute(
-        "select vendor, max(ended_at) filter (status = 'ok') from ops.runs group by all"
+        "select vendor, max(ended_at) filter (status = 'ok') from ops.runs "
+        "where not starts_with(run_id, 'backfill') group by all"
     ).fetchall()
     return {vendor: at.isoformat() if at else None for vendor, at in rows}
 
@@ -420,9 +454,17 @@ def _keep_earlier(config: Config) -> None:
     if published.exists() and config.warehouse["keep"] > 0:
         at = datetime.fromtimestamp(published.stat().st_mtime, UTC)
         earlier = published.with_name(f"{published.name}.{at:%Y%m%dT%H%M%S%f}Z")
-        with suppress(FileExistsError):
+        try:
             os.link(published, earlier)
-    kept = sorted(published.parent.glob(f"{published.name}.2*Z"))
+        except FileExistsError:
+            pass
+        except OSError:  # not every file system has hard links
+            shutil.copyfile(published, earlier)
+    kept = sorted(
+        path
+        for path in published.parent.iterdir()
+        if path.name.startswith(f"{published.name}.2") and path.name.endswith("Z")
+    )
     for path in kept[: max(0, len(kept) - config.warehouse["keep"])]:
         path.unlink()
 

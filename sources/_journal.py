@@ -39,8 +39,13 @@ class Journal:
 
     def replies(self) -> dict[str, object]:
         """The decoded replies whose rows are not published yet, oldest first."""
-        names = sorted(path.stem for path in self._folder.glob("*.reply"))
-        return {name: orjson.loads(self._reply(name).read_bytes()) for name in names}
+        found: dict[str, object] = {}
+        for name in sorted(path.stem for path in self._folder.glob("*.reply")):
+            try:
+                found[name] = orjson.loads(self._reply(name).read_bytes())
+            except ValueError:
+                self.spoil(name)
+        return found
 
     def lost(self) -> list[str]:
         """Requests that left and of which no reply was kept."""

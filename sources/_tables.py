@@ -159,7 +159,7 @@ def arrow(table: Table, rows: Sequence[Row], known: Mapping[str, str]) -> tuple[
             raise TypeChanged(f"{table.name}: two fields of the vendor share the name '{column}'")
         if all(value is None for value in values):
             continue
-        arrays[column], is_json = _new_column(table, column, values, known.get(column))
+        arrays[column], is_json = _new_column(values, known.get(column))
         if is_json:
             new_json.add(column)
     result = pa.table(arrays)
@@ -343,16 +343,15 @@ def json_text(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _new_column(
-    table: Table, column: str, values: list[Any], known: str | None
-) -> tuple[Any, bool]:
-    """A field that no document names: text, or JSON (then True) where it is an object or a list."""
+def _new_column(values: list[Any], known: str | None) -> tuple[Any, bool]:
+    """A field that no document names: text, or JSON (then True) where it is an object or a list.
+
+    One that was text once stays text, whatever it becomes: only declared fields can stop a vendor.
+    """
     import pyarrow as pa
 
-    nested = next((v for v in values if isinstance(v, dict | list)), None)
-    if nested is not None and known == "text":
-        raise _changed(table, column, "a plain value", nested)
-    is_json = nested is not None or known == "json"
+    nested = any(isinstance(v, dict | list) for v in values)
+    is_json = known == "json" or (nested and known != "text")
     texts = [
         v if v is None or (isinstance(v, str) and not is_json) else json_text(v) for v in values
     ]

@@ -36,7 +36,7 @@ def nightly(endpoint: Windowed, night: Night) -> list[Window]:
     first = first_instant(endpoint, night)
     if "cursor" not in state:
         return tiles(first, night.now, endpoint.step)
-    cursor = parse_time(state["cursor"])
+    cursor = min(parse_time(state["cursor"]), night.now)  # a clock may have been ahead
     start = cursor - timedelta(days=float(night.settings["lookback_days"]))
     if is_deep(state, night.now):
         start = min(start, cursor - DEEP_BACK)
@@ -92,6 +92,7 @@ def read_nightly(endpoint: Windowed, api: Api, night: Night) -> Iterator[Slice]:
     for window, read in _read_all(endpoint, api, night, windows):
         reached = read.cursor or window.end
         before = parse_time(state["cursor"]) if "cursor" in state else reached
+        before = min(before, night.now)
         state = state | dict(read.state) | {"cursor": iso(max(before, reached))}
         state["unfinished"] = _still_unfinished(state, window, read, night.now)
         if deep and window.end >= night.now:
@@ -109,9 +110,11 @@ def read_span(endpoint: Windowed, api: Api, night: Night, span: Window) -> Itera
     start = parse_time(done.get(name, iso(span.start)))
     for window, read in _read_all(endpoint, api, night, tiles(start, span.end, endpoint.step)):
         done[name] = iso(window.end)
+        state = dict(read.state) | {"backfills": dict(done)}
+        night.states[endpoint.name] = night.state(endpoint.name) | state
         yield Slice(
             read.rows,
-            dict(read.state) | {"backfills": dict(done)},
+            state,
             str(window),
             parents=_parents(read),
             warnings=read.warnings,
@@ -160,7 +163,11 @@ def _still_unfinished(state: State, window: Window, read: Read, now: datetime) -
     """Days that held a row in a state that is not final when they were last read."""
     days = {date.fromisoformat(d) for d in state.get("unfinished", ())}
     covered = {d for d in days if window.start <= midnight(d) and midnight(d) + DAY <= window.end}
-    recent = {d for d in (days - covered) | read.unfinished if midnight(d) >= now - DEEP_BACK - DAY}
+    recent = {
+        day
+        for day in (days - covered) | read.unfinished
+        if (now - DEEP_BACK - DAY).date() <= day <= now.date()
+    }
     return sorted(map(str, recent))
 
 

@@ -332,7 +332,7 @@ def _instant(text: Any, field: str, zone: ZoneInfo) -> datetime | None:
         return None
     try:
         return _parsed(text, zone)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeChanged(f"{field} was a local time such as 2024-09-02 13:59:00") from None
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -15,7 +16,9 @@ import pytest
 
 from pipelines import catalog, lock, warehouse
 from pipelines.errors import Busy, Refused
+from pipelines.run import reset_vendor
 from sources._journal import write_durably
+from tests.fakes.avaamo import AvaamoFake
 from tests.fakes.vonage import VonageFake
 from tests.house import House, assert_holds
 
@@ -248,7 +251,68 @@ def test_what_an_interrupted_load_left_is_published_as_before_if_the_vendor_is_d
     assert_holds(home, fake)
 
 
-def break_a_load(home: House, fake: VonageFake) -> None:
+def test_a_load_that_broke_in_a_backfill_is_put_back_by_the_next_night(
+    house: MakeHouse, fake: VonageFake
+) -> None:
+    home = house(fake)
+    home.run()
+    break_a_load(home, fake, "interactions 2026-01-01 00:00..2026-01-02 00:00Z")
+    assert home.run() == 0
+    assert_holds(home, fake)
+    assert not list((home.config.work_dir / "loading").iterdir())
+
+
+def test_a_backfill_after_a_broken_night_is_published(house: MakeHouse, fake: VonageFake) -> None:
+    home = house(fake)
+    home.run()
+    break_a_load(home, fake)
+    now = fake.now()
+    assert home.backfill("vonage", now - timedelta(days=2), now) == 0
+    assert home.run() == 0
+    assert_holds(home, fake)
+
+
+def test_a_reset_publishes_no_broken_load(house: MakeHouse, fake: VonageFake) -> None:
+    home = house(fake)
+    home.run()
+    tables = [t.name for t in catalog.vendor("vonage").tables]
+    before = {t: home.sql(f'from vonage."{t}" order by all') for t in tables}
+    break_a_load(home, fake)
+    reset_vendor(home.config, "vonage", home.board)
+    assert {t: home.sql(f'from vonage."{t}" order by all') for t in tables} == before
+    assert home.run() == 0
+    assert_holds(home, fake)
+
+
+def test_a_reset_of_what_was_never_loaded_forgets_nothing(
+    house: MakeHouse, fake: VonageFake
+) -> None:
+    home = house(fake)
+    reset_vendor(home.config, "vonage", home.board)
+    assert home.run() == 0
+    assert_holds(home, fake)
+
+
+def test_a_clock_that_was_ahead_leaves_no_hole(house: MakeHouse) -> None:
+    with AvaamoFake() as fake:
+        fake.seed(40)
+        home = house(fake)
+        home.run()
+        home.run(now=fake.now() + timedelta(days=40))
+        fake.change()
+        assert home.run() == 0
+        assert_holds(home, fake)
+
+
+def test_one_work_folder_serves_one_run_at_a_time(house: MakeHouse, fake: VonageFake) -> None:
+    home = house(fake)
+    with lock.locked(home.config, "run"):
+        home.settings["warehouse__path"] = "another.duckdb"
+        with pytest.raises(Busy):
+            home.run()
+
+
+def break_a_load(home: House, fake: VonageFake, mark: str = "interactions") -> None:
     """The files as a kill in the middle of a load leaves them: parents new, children old."""
     work, published = warehouse.work_path(home.config), home.config.published
     old_work, old_published = home.root / "old_work.duckdb", home.root / "old.duckdb"
@@ -263,7 +327,7 @@ def break_a_load(home: House, fake: VonageFake) -> None:
         connection.execute("insert into vonage.interactions from new.vonage.interactions")
     old_work.replace(work)
     marker = home.config.work_dir / "loading" / "vonage.json"
-    write_durably(marker, json.dumps({"interactions": "1.0"}).encode())
+    write_durably(marker, json.dumps({mark: "1.0"}).encode())
 
 
 def run_in_a_process(home: House) -> subprocess.Popen[str]:
