@@ -109,19 +109,13 @@ def run(config: Config, job: Job, board: Board) -> int:
 
 
 def _run(config: Config, job: Job, board: Board, connection: warehouse.Connection) -> int:
-    from .load import VendorLoad, marked
+    from .load import VendorLoad
 
     kind = "backfill-" if job.span else ""
-    tag = f" {job.span}" if job.span else ""
     run_id = f"{kind}{job.now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
-    warehouse.close_interrupted_runs(connection)
+    tag = f" {job.span}" if job.span else ""
     turn = threading.Lock()
-    for name in catalog.NAMES:  # what this run does not read again is put back before it begins
-        marks = marked(config.work_dir, name, connection)
-        if any(_tag_of(mark) != tag for mark in marks):
-            _put_back(config, connection, name, board.say)
-    for name in catalog.NAMES:
-        warehouse.make_tables(connection, catalog.vendor(name))
+    _make_ready(config, connection, tag, board.say)
     loads = {
         name: VendorLoad(catalog.vendor(name), connection, config.work_dir, turn, tag)
         for name in job.vendors
@@ -138,20 +132,43 @@ def _run(config: Config, job: Job, board: Board, connection: warehouse.Connectio
     _wait_for(threads, board.stop)
     if board.stop.is_set():
         raise Stopped
-    put_back = [n for n in catalog.NAMES if marked(config.work_dir, n, connection)]
-    for name in put_back:
-        _put_back(config, connection, name, board.say)
-        if name in board.vendors and board.vendors[name].status == "ok":
-            board.vendors[name].status = "failed"
-            board.vendors[name].error = "an earlier load of it did not end; it was put back"
+    broken = _put_broken_back(config, connection, board)
     # The place of the marts and the audit: between the last load and the publish.
     warehouse.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
     # as the warehouse has them: dlt's own may be ahead of a load that failed
-    states = {n: warehouse.vendor_states(connection, n) for n in loads if n not in put_back}
+    states = {n: warehouse.vendor_states(connection, n) for n in job.vendors if n not in broken}
     warehouse.publish(config, connection, run_id, board.say)
     for name, state in states.items():
         catalog.vendor(name).published(config.work_dir, state)
     return 0 if all(p.status == "ok" for p in board.vendors.values()) else 1
+
+
+def _make_ready(
+    config: Config, connection: warehouse.Connection, tag: str, say: Callable[[str], None]
+) -> None:
+    """The work file as this run may build on it. Broken loads that this kind of run does not read
+    again (a backfill's in a night, a night's in a backfill) are put back before it begins."""
+    from .load import marked
+
+    warehouse.close_interrupted_runs(connection)
+    for name in catalog.NAMES:
+        marks = marked(config.work_dir, name, connection)
+        if any(_tag_of(mark) != tag for mark in marks):
+            _put_back(config, connection, name, say)
+        warehouse.make_tables(connection, catalog.vendor(name))
+
+
+def _put_broken_back(config: Config, connection: warehouse.Connection, board: Board) -> list[str]:
+    """The vendors of which a load did not end, also not in this run; none of them counts as ok."""
+    from .load import marked
+
+    broken = [name for name in catalog.NAMES if marked(config.work_dir, name, connection)]
+    for name in broken:
+        _put_back(config, connection, name, board.say)
+        progress = board.vendors.get(name)
+        if progress and progress.status == "ok":
+            progress.status, progress.error = "failed", "a load of it did not end; it was put back"
+    return broken
 
 
 def reset_vendor(config: Config, vendor: str, board: Board) -> None:
