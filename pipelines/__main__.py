@@ -38,7 +38,7 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="print windows and requests, touch nothing")
     ] = False,
-    no_marts: Annotated[bool, typer.Option("--no-marts", help="raw tables only")] = False,  # noqa: ARG001  # the marts come with their own issue
+    no_marts: Annotated[bool, typer.Option("--no-marts", help="raw tables only")] = False,  # noqa: ARG001  # there are no marts yet
     accept_shrink: Annotated[
         list[str] | None,
         typer.Option(

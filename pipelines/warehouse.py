@@ -207,7 +207,7 @@ def vendor_states(connection: Connection, vendor: str) -> dict[str, dict[str, An
     if "_dlt_pipeline_state" not in tables_in(connection, vendor):
         return {}
     row = connection.execute(
-        f'select state from "{vendor}"._dlt_pipeline_state s '  # noqa: S608
+        f'select state from "{vendor}"._dlt_pipeline_state s '
         f'join "{vendor}"._dlt_loads l on l.load_id = s._dlt_load_id '
         "where l.status = 0 order by s.version desc limit 1"
     ).fetchone()
@@ -283,7 +283,7 @@ def columns_in(connection: Connection, schema: str, table: str) -> set[str]:
 def load_is_complete(connection: Connection, vendor: str, load_id: str) -> bool:
     if "_dlt_loads" not in tables_in(connection, vendor):
         return False
-    query = f'select count(*) from "{vendor}"._dlt_loads where load_id = ?'  # noqa: S608
+    query = f'select count(*) from "{vendor}"._dlt_loads where load_id = ?'
     row = connection.execute(query, [load_id]).fetchone()
     return bool(row and row[0])
 
@@ -295,7 +295,7 @@ def record_runs(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> No
     marks = ", ".join("?" for _ in names)
     for row in rows:
         connection.execute(
-            f"insert or replace into ops.runs ({columns}) values ({marks})",  # noqa: S608
+            f"insert or replace into ops.runs ({columns}) values ({marks})",
             list(row.values()),
         )
 
@@ -311,7 +311,7 @@ def freshness(
             row: tuple[Any, ...] = (0, None)
             if table in there:
                 column = f'max("{newest}")' if newest else "null"
-                query = f'select count(*), {column} from "{vendor}"."{table}"'  # noqa: S608
+                query = f'select count(*), {column} from "{vendor}"."{table}"'
                 row = connection.execute(query).fetchone() or row
             found.append({"vendor": vendor, "table": table, "rows": row[0], "newest": row[1]})
     return found
@@ -366,8 +366,7 @@ def put_back(connection: Connection, config: Config, vendor: str) -> None:
         for sql, table in ddl:
             connection.execute(sql)
             connection.execute(
-                f'insert into "{vendor}"."{table}" '  # noqa: S608
-                f'select * from published."{vendor}"."{table}"'
+                f'insert into "{vendor}"."{table}" select * from published."{vendor}"."{table}"'
             )
         connection.execute("commit")
     finally:
