@@ -256,9 +256,10 @@ def make_tables(connection: Connection, vendor: Vendor) -> None:
     As dlt would make them, which finds them there and adds what is new.
     """
     connection.execute(f'create schema if not exists "{vendor.name}"')
-    for table in {t.name: t for t in vendor.tables}.values():
+    there = tables_in(connection, vendor.name)
+    for table in vendor.tables:
         hints = column_hints(table)
-        if table.name in tables_in(connection, vendor.name):
+        if table.name in there:
             for name in hints.keys() - columns_in(connection, vendor.name, table.name):
                 kind = SQL_TYPES[hints[name]["data_type"]]
                 connection.execute(

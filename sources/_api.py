@@ -123,13 +123,13 @@ class _Gate(HTTPAdapter):
         super().__init__(pool_maxsize=16)
         self._api = api
 
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # type: ignore[override]  # its stubs list each keyword
         number = self._api.pass_gate(request)
         try:
             response = super().send(request, **kwargs)
         except requests.exceptions.SSLError as error:  # no retry would mend it
             raise self._api.not_trusted(request, error) from None
-        response.sent_as = number  # type: ignore[attr-defined]
+        response.sent_as = number  # type: ignore[attr-defined]  # travels with the reply
         return response
 
 
@@ -349,6 +349,10 @@ def rows_of(value: Any, place: str) -> list[Row]:
         if not isinstance(row, dict):
             raise VendorError(f"{place}: the list holds {_json_kind(row)} where objects belong")
     return value
+
+
+def without(row: Row, name: str) -> Row:
+    return {key: value for key, value in row.items() if key != name}
 
 
 _KINDS: dict[type, str] = {

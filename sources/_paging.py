@@ -134,7 +134,7 @@ def numbered_pages(
     pages = [first or fetch(1)]
     while len(pages) < (last := pages[-1].pages or 0):
         numbers = range(len(pages) + 1, last + 1)
-        pages += api.together([lambda n=n: fetch(n) for n in numbers])  # type: ignore[misc]
+        pages += api.together([lambda n=n: fetch(n) for n in numbers])  # type: ignore[misc]  # n is bound
     _refuse_repeats(pages, place)
     while beyond and pages[-1].rows and sum(len(p.rows) for p in pages) < (pages[0].total or 0):
         page = _page_beyond(fetch, len(pages) + 1)

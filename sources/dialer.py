@@ -38,7 +38,7 @@ from urllib.parse import quote
 import jwt
 import orjson
 
-from ._api import Api, Login, Meter, Row, StaticHeaders, T, field_of, rows_of
+from ._api import Api, Login, Meter, Row, StaticHeaders, T, field_of, rows_of, without
 from ._endpoints import REQUIRED, Finding, Listed, Night, Read, Slice, Vendor, Window, Windowed
 from ._errors import VendorError
 from ._paging import Found, Page, keyed_pages, settled
@@ -308,7 +308,7 @@ def _campaigns(api: Api) -> tuple[dict[str, Row], list[Row]]:
         campaign = field_of(body, campaign_id, dict, STATUS)
         field_of(campaign, "total_leads", int, place)
         _or_empty(campaign, "leads_by_status", dict, place)
-        campaigns[campaign_id] = _without(campaign, "leads_by_status") | {"id": campaign_id}
+        campaigns[campaign_id] = without(campaign, "leads_by_status") | {"id": campaign_id}
         counts += _counts(campaign_id, dict(printed)["leads_by_status"] or [])
     return campaigns, counts
 
@@ -431,17 +431,13 @@ def queue_status(api: Api, night: Night) -> Iterator[Slice]:
         for queue in queues
         for position, agent in enumerate(rows_of(_or_empty(queue, "agents", list, place), place))
     ]
-    rows = [_without(queue, "agents") for queue in queues]
+    rows = [without(queue, "agents") for queue in queues]
     yield Slice({QUEUES: rows, QUEUE_AGENTS: agents}, {}, "all")
 
 
 def _queues(api: Api, night: Night) -> list[Row]:
     rows = rows_of(api.get(QUEUE_STATUS).body, QUEUE_STATUS)
     return [row | {"observed_at": night.now} for row in rows]
-
-
-def _without(row: Row, name: str) -> Row:
-    return {key: value for key, value in row.items() if key != name}
 
 
 # --- history -------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from ._api import Api, Login, Meter, Row, StaticHeaders, field_of, rows_of
+from ._api import Api, Login, Meter, Row, StaticHeaders, field_of, rows_of, without
 from ._endpoints import Finding, Night, Read, Vendor, Window, Windowed
 from ._errors import VendorError
 from ._paging import Page, numbered_pages, settled
@@ -199,18 +199,14 @@ def _three_tables(items: list[Row]) -> dict[Table, list[Row]]:
         for position, event in enumerate(_children(channel, "events"))
     ]
     return {
-        INTERACTIONS: [_without(item, "channels") for item in items],
-        CHANNELS: [_without(channel, "events") for channel in channels],
+        INTERACTIONS: [without(item, "channels") for item in items],
+        CHANNELS: [without(channel, "events") for channel in channels],
         EVENTS: events,
     }
 
 
 def _children(row: Row, name: str) -> list[Row]:
     return rows_of(row.get(name) or [], f"{PATH}: '{name}'")
-
-
-def _without(row: Row, name: str) -> Row:
-    return {key: value for key, value in row.items() if key != name}
 
 
 def probe(api: Api, night: Night) -> Iterator[Finding]:
