@@ -18,7 +18,7 @@ import typer
 
 from . import config as configuration
 from .config import Config
-from .errors import Busy, ConfigError, Refused
+from .errors import AuditRefused, Busy, ConfigError, Refused
 
 app = typer.Typer(
     name="outreach",
@@ -38,7 +38,9 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="print windows and requests, touch nothing")
     ] = False,
-    no_marts: Annotated[bool, typer.Option("--no-marts", help="raw tables only")] = False,  # noqa: ARG001  # there are no marts yet
+    no_marts: Annotated[
+        bool, typer.Option("--no-marts", help="raw tables only, the marts stay as they were")
+    ] = False,
     accept_shrink: Annotated[
         list[str] | None,
         typer.Option(
@@ -47,7 +49,7 @@ def run(
     ] = None,
     log_format: LogFormat = "text",
 ) -> None:
-    """Load every configured vendor (or those named) to now, audit, publish."""
+    """Load every configured vendor (or those named) to now, build the marts, audit, publish."""
     config = _config(log_format)
     names = configuration.wanted(config, vendors or [])
     accepted = _accepted(config, accept_shrink or [])
@@ -63,7 +65,7 @@ def run(
         )
     from .run import Job
 
-    _carry_out(config, Job(names, _now(), "run", accepted))
+    _carry_out(config, Job(names, _now(), "run", accepted, marts=not no_marts))
 
 
 @app.command()
@@ -200,6 +202,8 @@ def main() -> None:
         app()
     except (ConfigError, Refused) as error:
         _end(f"outreach: {error}", 2)
+    except AuditRefused as error:
+        _end(f"outreach: nothing was published, readers keep what they have: {error}", 3)
     except Busy as error:
         _end(f"outreach: {error}", 75)
     except OSError as error:

@@ -11,3 +11,7 @@ class Refused(Exception):
 
 class Busy(Exception):
     """Another run holds the warehouse. Exit code 75."""
+
+
+class AuditRefused(Exception):
+    """What was built may not be published; readers keep what they have. Exit code 3."""

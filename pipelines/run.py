@@ -1,4 +1,4 @@
-"""A whole run: every vendor side by side, one load at a time, then the publish.
+"""A whole run: every vendor side by side, one load at a time, then marts, audit and publish.
 
 One vendor's failure is that vendor's alone: it is told in the summary, in ops.runs and by the exit
 code, and what the others loaded is published.
@@ -6,7 +6,6 @@ code, and what the others loaded is published.
 
 import logging
 import os
-import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,8 +26,9 @@ from sources._endpoints import Endpoint, Night, Slice, Vendor, Window, Windowed
 from sources._errors import Stopped, VendorError
 from sources._windows import forget_span, read_nightly, read_span
 
-from . import catalog, warehouse
+from . import audit, catalog, marts, warehouse
 from .config import Config
+from .errors import AuditRefused
 from .lock import locked
 
 GRACE_SECONDS = 4.0  # from the signal to the end, for loads that are under way
@@ -42,7 +42,7 @@ class Progress:
 
     vendor: str
     meter: Meter
-    status: str = "running"  # running | ok | held | failed | interrupted
+    status: str = "running"  # running | ok | held | failed | refused | interrupted
     endpoint: str = ""
     label: str = ""
     rows: int = 0
@@ -85,6 +85,7 @@ class Job:
     command: str = "run"
     accept_shrink: Mapping[str, frozenset[str]] = field(default_factory=dict)
     span: Window | None = None
+    marts: bool = True
 
 
 @dataclass
@@ -95,12 +96,14 @@ class Board:
     stop: threading.Event = field(default_factory=threading.Event)
     vendors: dict[str, Progress] = field(default_factory=dict)
     slice_loaded: Callable[[Progress], None] = lambda _progress: None
+    warnings: list[str] = field(default_factory=list)  # of the audit
 
 
 def run(config: Config, job: Job, board: Board) -> int:
     """Load, publish, and say how it went. Returns the exit code.
 
-    Raises warehouse.Busy and warehouse.Refused before anything is touched, Stopped when told to.
+    Raises Busy and Refused before anything is touched, AuditRefused where nothing was published,
+    Stopped when told to.
     """
     warehouse.refuse_a_missing_one(config)
     with locked(config, job.command):
@@ -129,18 +132,82 @@ def _run(config: Config, job: Job, board: Board, connection: warehouse.Connectio
         threading.Thread(target=_work, args=(config, job, loads[name], progress), daemon=True)
         for name, progress in board.vendors.items()
     ]
+    if job.marts:
+        _import_dbt_meanwhile(board)
     _wait_for(threads, board.stop)
     if board.stop.is_set():
         raise Stopped
-    broken = _put_broken_back(config, connection, board)
-    # The place of the marts and the audit: between the last load and the publish.
+    not_theirs = _put_broken_back(config, connection, board)
+    if job.marts:
+        connection, refused = _build_marts(config, connection, job, board)
+        not_theirs |= refused
     warehouse.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
     # as the warehouse has them: dlt's own may be ahead of a load that failed
-    states = {n: warehouse.vendor_states(connection, n) for n in job.vendors if n not in broken}
+    states = {n: warehouse.vendor_states(connection, n) for n in job.vendors if n not in not_theirs}
     warehouse.publish(config, connection, run_id, board.say)
     for name, state in states.items():
         catalog.vendor(name).published(config.work_dir, state)
-    return 0 if all(p.status == "ok" for p in board.vendors.values()) else 1
+    all_good = all(p.status == "ok" for p in board.vendors.values())
+    return 0 if all_good and not not_theirs else 1
+
+
+def _import_dbt_meanwhile(board: Board) -> None:
+    """dbt takes seconds to import: done while vendors are waited for, once there are new rows."""
+
+    def task() -> None:
+        while not any(progress.rows for progress in board.vendors.values()):
+            if board.stop.wait(0.1) or all(p.ended_at for p in board.vendors.values()):
+                return
+        marts.import_dbt()
+
+    threading.Thread(target=task, daemon=True).start()
+
+
+def _build_marts(
+    config: Config, connection: warehouse.Connection, job: Job, board: Board
+) -> tuple[warehouse.Connection, set[str]]:
+    """Build and test; a vendor whose rows are refused is put back, and the rest built again.
+
+    Returns the connection to go on with and the vendors refused. Raises AuditRefused where it is
+    no vendor's fault alone.
+    """
+    refused: set[str] = set()
+    if marts.built_from(connection) == marts.basis(config, connection, job.now):
+        return connection, refused
+    while True:
+        connection, found = marts.build(config, connection, job.now, board.stop)
+        nobodys = [v for v in found if v.severity == "error" and not v.vendors]
+        if nobodys:
+            connection.close()
+            look = f"look at the rows with: duckdb {config.work_dir / audit.REFUSED}"
+            raise AuditRefused("; ".join(map(str, nobodys)) + f"; {look}")
+        blame = audit.blamed(found)
+        if not blame.keys() - refused:  # what was published before stays, whatever it is like
+            break
+        for name in blame.keys() - refused:
+            _refuse(config, connection, name, blame[name], board)
+        refused |= blame.keys()
+    marts.accept(config, connection, job.now)
+    board.warnings = [str(verdict) for verdict in found if verdict.severity == "warn"]
+    return connection, refused
+
+
+def _refuse(
+    config: Config,
+    connection: warehouse.Connection,
+    name: str,
+    failed: Sequence[audit.Verdict],
+    board: Board,
+) -> None:
+    """The audit refuses this vendor's rows: it becomes what was last published of it."""
+    why = "; ".join(map(str, failed))
+    look = f"look at the rows with: duckdb {config.work_dir / audit.REFUSED}"
+    board.say(f"{name}: the audit refuses its rows, it is published as it last was. {why}; {look}")
+    warehouse.put_back(connection, config, name)
+    warehouse.make_tables(connection, catalog.vendor(name))
+    progress = board.vendors.get(name)
+    if progress:
+        progress.status, progress.error = "refused", f"refused by the audit: {why}; {look}"
 
 
 def _make_ready(
@@ -158,11 +225,11 @@ def _make_ready(
         warehouse.make_tables(connection, catalog.vendor(name))
 
 
-def _put_broken_back(config: Config, connection: warehouse.Connection, board: Board) -> list[str]:
+def _put_broken_back(config: Config, connection: warehouse.Connection, board: Board) -> set[str]:
     """The vendors of which a load did not end, also not in this run; none of them counts as ok."""
     from .load import marked
 
-    broken = [name for name in catalog.NAMES if marked(config.work_dir, name, connection)]
+    broken = {name for name in catalog.NAMES if marked(config.work_dir, name, connection)}
     for name in broken:
         _put_back(config, connection, name, board.say)
         progress = board.vendors.get(name)
@@ -289,5 +356,4 @@ def _root_cause(error: BaseException) -> str:
     """The innermost cause, for dlt wraps what went wrong; one line, without quoted values."""
     while error.__cause__ is not None:
         error = error.__cause__
-    text = re.sub(r"'[^']*'|\"[^\"]*\"", "'...'", " ".join(str(error).split()))
-    return f"{type(error).__name__}: {text[:300]}"
+    return f"{type(error).__name__}: {warehouse.without_values(str(error))}"

@@ -112,6 +112,8 @@ class Show:
                 self.say(f"         and {len(p.warnings) - 5} more warnings (ops.runs has all)")
         for name, why in config.off.items():
             self.say(f"{name:8} {why}")
+        for text in board.warnings:
+            self.say(f"audit    warning: {text}")
         self.say(f"published: {config.published}")
 
     def interrupted(self, board: "Board") -> None:

@@ -8,6 +8,7 @@ file is the only state: the work file is made from it whenever it is absent or n
 import base64
 import json
 import os
+import re
 import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -44,6 +45,16 @@ create table if not exists ops.runs (
 create table if not exists ops.published (
     run_id varchar not null, published_at timestamptz not null,
     contract_version integer not null, as_of json not null
+);
+create table if not exists ops.marts (
+    as_of timestamptz not null, built_at timestamptz, loaded_through json, built_from json
+);
+create table if not exists ops.audit (
+    test varchar not null, severity varchar not null, vendor varchar,
+    "rows" bigint not null, description varchar not null
+);
+create table if not exists ops.phone_numbers (
+    vendor varchar not null, raw_number varchar not null, e164 varchar
 );
 """
 
@@ -86,6 +97,11 @@ def open_work(config: Config, say: Say) -> Connection:
     _sync(part)
     part.replace(work)
     return _connect(work)
+
+
+def connect_work(config: Config) -> Connection:
+    """The work file again, which this process has closed before."""
+    return _connect(work_path(config))
 
 
 def refuse_a_missing_one(config: Config) -> None:
@@ -333,6 +349,23 @@ def last_runs(connection: Connection) -> dict[str, dict[str, Any]]:
     }
 
 
+def put_aside(connection: Connection, aside: Path, name: str, query: str) -> None:
+    """The rows of a query into a table of a file beside the work file."""
+    target = str(aside).replace("'", "''")
+    connection.execute(f"attach '{target}' as aside")
+    try:
+        connection.execute(f'create or replace table aside."{name}" as {query}')
+    finally:
+        connection.execute("detach aside")
+    aside.chmod(0o600)
+
+
+def without_values(message: str) -> str:
+    """An error's text in one line, without what it quotes: that may be a person's."""
+    text = re.sub(r"'[^']*'|\"[^\"]*\"", "'...'", " ".join(message.split()))
+    return text[:300]
+
+
 def as_json(value: Any) -> str:
     return json.dumps(value)
 
@@ -348,9 +381,11 @@ def close_interrupted_runs(connection: Connection) -> None:
 def put_back(connection: Connection, config: Config, vendor: str) -> None:
     """Replace a vendor's schema in the work file by the published one: all of it or none.
 
-    Without a published file what is there is all there is, and stays.
+    Nothing was published yet: nothing is left of it.
     """
     if not config.published.exists():
+        connection.execute(f'drop schema if exists "{vendor}" cascade')
+        connection.execute(f'drop schema if exists "{vendor}_staging" cascade')
         return
     source = str(config.published).replace("'", "''")
     connection.execute(f"attach '{source}' as published (read_only)")

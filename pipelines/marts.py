@@ -1,0 +1,221 @@
+"""The marts: dbt over the work file, in this process, between the last load and the publish."""
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from sources._endpoints import Vendor
+from sources._errors import Stopped
+
+from . import audit, catalog, numbers, warehouse
+from .config import Config
+from .errors import AuditRefused
+from .warehouse import Connection
+
+PROJECT = Path(__file__).parent / "transform"
+VARIABLES = (
+    "timezone",
+    "service_level_seconds",
+    "short_abandon_seconds",
+    "touch_ceiling_per_week",
+)
+SILENCE = ("--log-level", "none", "--log-level-file", "none", "--quiet")
+
+Basis = dict[str, Any]  # all that the marts depend on: definitions, day, the vendors' contents
+
+
+def basis(config: Config, connection: Connection, now: datetime) -> Basis:
+    """What marts built now would show; equal to `built_from` where they already show it."""
+    day = connection.execute("select timezone(?, ?)::date", [config.marts["timezone"], now])
+    return {
+        "definitions": _definitions(config),
+        "day": str((day.fetchone() or [None])[0]),
+        "contents": {name: _contents(connection, catalog.vendor(name)) for name in catalog.NAMES},
+    }
+
+
+def built_from(connection: Connection) -> Basis | None:
+    """What the marts in this file were last completely built from."""
+    row = connection.execute("select built_from from ops.marts").fetchone()
+    built: Basis | None = json.loads(row[0]) if row and row[0] else None
+    return built
+
+
+def build(
+    config: Config, connection: Connection, now: datetime, stop: threading.Event
+) -> tuple[Connection, list[audit.Verdict]]:
+    """Build the marts in the work file and test them. Closes the connection, returns a new one.
+
+    In proportion to what changed where the last build was a complete one of the same definitions
+    and loads were only added since; from nothing otherwise. Raises AuditRefused where the SQL
+    itself fails, Stopped when told to. Not complete before `accept` says so.
+    """
+    built, wanted = built_from(connection), basis(config, connection, now)
+    whole = built is None or not _goes_on_from(built, wanted, connection)
+    if whole:
+        connection.execute("delete from ops.phone_numbers")
+    numbers.normalise(connection, _regions(config))
+    connection.execute("delete from ops.marts")
+    connection.execute(
+        "insert into ops.marts (as_of, loaded_through) values (?, ?)",
+        [now, json.dumps({} if whole or not built else _through(built))],
+    )
+    connection.close()
+    try:
+        failed = _beside(lambda: _run_dbt(config, whole=whole), stop)
+    finally:
+        connection = warehouse.connect_work(config)
+    return connection, audit.verdicts(connection, config, failed)
+
+
+def accept(config: Config, connection: Connection, now: datetime) -> None:
+    """The audit has passed: the next build may go on from this one."""
+    wanted = basis(config, connection, now)
+    connection.execute(
+        "update ops.marts set built_from = ?, loaded_through = ?, built_at = now()",
+        [json.dumps(wanted), json.dumps(_through(wanted))],
+    )
+
+
+def _through(basis: Basis) -> dict[str, str]:
+    return {name: contents["through"] for name, contents in basis["contents"].items()}
+
+
+def _definitions(config: Config) -> str:
+    """A hash of the SQL, the settings, and the releases that give the same SQL its meaning."""
+    told = hashlib.sha256()
+    for path in sorted(PROJECT.rglob("*")):
+        if path.suffix in (".sql", ".yml"):
+            told.update(path.read_bytes())
+    told.update(json.dumps([_variables(config), _regions(config)]).encode())
+    told.update(" ".join(map(version, ("dbt-core", "dbt-duckdb", "phonenumbers"))).encode())
+    return told.hexdigest()[:16]
+
+
+def _variables(config: Config) -> dict[str, Any]:
+    return {name: config.marts[name] for name in VARIABLES}
+
+
+def _regions(config: Config) -> dict[str, str]:
+    return {
+        name: str(config.sources.get(name, {}).get("default_region", "")) for name in catalog.NAMES
+    }
+
+
+def _contents(connection: Connection, vendor: Vendor) -> dict[str, Any]:
+    """What is loaded of a vendor, as far as marts show it: observations of queues are not."""
+    through, loads = connection.execute(
+        f"select coalesce(max(load_id), ''), count(*) from \"{vendor.name}\"._dlt_loads"  # noqa: S608
+        if "_dlt_loads" in warehouse.tables_in(connection, vendor.name)
+        else "select '', 0"
+    ).fetchone() or ("", 0)
+    newest = {}
+    for table in vendor.tables:
+        if "observed_at" in table.key:
+            continue
+        closed = "max(_dlt_valid_to)" if table.kept == "history" else "null"
+        newest[table.name] = connection.execute(
+            f'select max(_dlt_load_id), {closed}::varchar from "{vendor.name}"."{table.name}"'  # noqa: S608
+        ).fetchone()
+    return {"through": through, "loads": loads, "newest": json.loads(json.dumps(newest))}
+
+
+def _goes_on_from(built: Basis, wanted: Basis, connection: Connection) -> bool:
+    """Same definitions, and loads were only added: none put back, none dated before that build."""
+    return (
+        built["definitions"] == wanted["definitions"]
+        and len(warehouse.tables_in(connection, "marts")) > 0
+        and all(_only_added(connection, name, was) for name, was in built["contents"].items())
+    )
+
+
+def _only_added(connection: Connection, vendor: str, was: Mapping[str, Any]) -> bool:
+    if not was["loads"]:
+        return True
+    if "_dlt_loads" not in warehouse.tables_in(connection, vendor):
+        return False
+    row = connection.execute(
+        f'select count(*) from "{vendor}"._dlt_loads where load_id <= ?',  # noqa: S608
+        [was["through"]],
+    ).fetchone()
+    return bool(row and row[0] == was["loads"])
+
+
+# --- dbt -----------------------------------------------------------------------------------------
+
+
+def import_dbt() -> None:
+    """Takes seconds: done while the vendors are waited for."""
+    os.environ.update(DO_NOT_TRACK="1", DBT_SEND_ANONYMOUS_USAGE_STATS="false")
+    for module in ("dbt.cli.main", "dbt.adapters.duckdb", "phonenumbers"):
+        import_module(module)
+
+
+def dbt_arguments(config: Config, database: Path) -> list[str]:
+    """What every call of dbt is told: where things are, and the settings."""
+    os.environ["OUTREACH_WAREHOUSE"] = str(database)
+    return [
+        *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
+        *("--target-path", str(config.work_dir / "dbt"), "--log-path", str(config.work_dir)),
+        *("--vars", json.dumps(_variables(config))),
+    ]
+
+
+def _run_dbt(config: Config, *, whole: bool) -> list[Any]:
+    """Models, then tests; the results of tests that found rows."""
+    import_dbt()
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    arguments = dbt_arguments(config, warehouse.work_path(config))
+    refresh = ["--full-refresh"] if whole else []
+    try:
+        manifest = _done(dbtRunner().invoke([*SILENCE, "parse", *arguments]))
+        runner = dbtRunner(manifest=manifest)
+        _done(runner.invoke([*SILENCE, "run", *arguments, *refresh]))
+        tests = _done(runner.invoke([*SILENCE, "test", *arguments]))
+    finally:
+        # or the file stays open with its .wal
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+    return [result for result in tests.results if str(result.status) in ("fail", "warn")]
+
+
+def _done(outcome: Any) -> Any:
+    """What dbt made. Raises AuditRefused where it could not; a failed test is no such case."""
+    if outcome.exception:
+        why = warehouse.without_values(str(outcome.exception))
+        raise AuditRefused(f"the marts cannot be built: {why}")
+    for result in getattr(outcome.result, "results", ()):
+        if str(result.status) == "error":
+            why = warehouse.without_values(str(result.message))
+            raise AuditRefused(f"{result.node.name} cannot be built: {why}")
+    return outcome.result
+
+
+def _beside(work: Callable[[], Any], stop: threading.Event) -> Any:
+    """Do it in a thread, so that this one stays awake for signals. Raises Stopped."""
+    done: list[Any] = []
+    failed: list[BaseException] = []
+
+    def task() -> None:
+        try:
+            done.append(work())
+        except BaseException as error:  # noqa: BLE001  # it is raised again below
+            failed.append(error)
+
+    thread = threading.Thread(target=task, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.1)
+        if stop.is_set():
+            raise Stopped
+    if failed:
+        raise failed[0]
+    return done[0]

@@ -1,0 +1,61 @@
+"""Phone numbers as E.164: each distinct one once, so that the marts' SQL stays plain."""
+
+from collections.abc import Mapping
+
+from .warehouse import Connection
+
+# Where the number of the person at the other end stands.
+NUMBERS: Mapping[str, Mapping[str, str]] = {
+    "vonage": {"interactions": "if(direction = 'Outbound', connect_to, connect_from)"},
+    "avaamo": {"campaign_insights": "to_phone"},
+    "koreai": {"campaign_contacts": "phone_number"},
+    "dialer": {"leads": "number", "lead_history": "lead_number"},
+}
+
+
+def normalise(connection: Connection, regions: Mapping[str, str]) -> None:
+    """Every number not seen before, as E.164 or null, into ops.phone_numbers.
+
+    `regions` gives per vendor where its numbers without a country code belong, "" for unknown.
+    """
+    import pyarrow as pa
+
+    for vendor, columns in NUMBERS.items():
+        for table, number in columns.items():
+            found = connection.execute(
+                f'select distinct {number} from "{vendor}"."{table}" '  # noqa: S608  # names of ours
+                f"where {number} is not null except "
+                "select raw_number from ops.phone_numbers where vendor = ?",
+                [vendor],
+            ).fetchall()
+            raw = [text for (text,) in found]
+            batch = pa.table(
+                {
+                    "vendor": pa.array([vendor] * len(raw), pa.string()),
+                    "raw_number": pa.array(raw, pa.string()),
+                    "e164": pa.array([e164(text, regions[vendor]) for text in raw], pa.string()),
+                }
+            )
+            connection.register("new_numbers", batch)
+            connection.execute("insert into ops.phone_numbers select * from new_numbers")
+            connection.unregister("new_numbers")
+
+
+def e164(raw: str, region: str) -> str | None:
+    """A phone number as the whole world would dial it; None where that cannot be known.
+
+    `region` (such as "US") is where a number without a country code belongs. A possible number is
+    enough: whether it is in use nobody but its operator knows.
+    """
+    import phonenumbers
+
+    text = raw.strip()
+    if text.startswith("00"):
+        text = f"+{text[2:]}"
+    try:
+        number = phonenumbers.parse(text, region.upper() or None)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
