@@ -9,8 +9,8 @@ the endpoint has been read to its end again.
 import json
 import shutil
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,13 @@ import dlt
 from dlt.common.schema.typing import TSchemaContractDict
 from dlt.extract.resource import DltResource
 
-from sources._api import Row
+from sources._api import Meter
 from sources._endpoints import Endpoint, Slice, Vendor
-from sources._errors import VendorError
 from sources._journal import write_durably
 from sources._tables import VERSION, Table, arrow, column_hints, with_gone
 
 from . import warehouse
+from .gather import ENOUGH_ROWS, weight
 
 CONTRACT: TSchemaContractDict = {
     "tables": "evolve",
@@ -32,6 +32,17 @@ CONTRACT: TSchemaContractDict = {
     "data_type": "freeze",
 }
 FORGOTTEN = {"cursor", "deep_at", "unfinished", "backfills"}  # by `outreach reset`
+
+
+@dataclass(frozen=True)
+class Package:
+    """A slice as dlt is to get it: per table the Arrow data and dlt's hints."""
+
+    endpoint: Endpoint
+    tables: list[tuple[Table, Any, dict[str, Any]]]
+    piece: Slice  # without its rows
+    rows: int
+    weight: int
 
 
 class VendorLoad:
@@ -45,10 +56,11 @@ class VendorLoad:
         work_dir: Path,
         turn: threading.Lock,
         tag: str = "",
+        meter: Meter | None = None,
     ) -> None:
         self.vendor = vendor
         self._tag = tag
-        self.seconds = 0.0
+        self._meter = meter or Meter()
         self._connection, self._turn = connection, turn
         self._marker = _marker(work_dir, vendor.name)
         self._broken = marked(work_dir, vendor.name, connection)
@@ -62,6 +74,7 @@ class VendorLoad:
                 dataset_name=vendor.name,
             )
             self._pipeline.sync_destination()
+        self._known = self._known_columns()
 
     def states(self) -> dict[str, dict[str, Any]]:
         """What the warehouse remembers of each endpoint."""
@@ -69,16 +82,41 @@ class VendorLoad:
         resources = sources.get(self.vendor.name, {}).get("resources", {})
         return {name: dict(state) for name, state in resources.items()}
 
-    def load(self, endpoint: Endpoint, piece: Slice) -> None:
+    def package(self, endpoint: Endpoint, piece: Slice) -> Package:
+        """A slice made ready for its load. Touches nothing of dlt: another thread may be loading,
+        so the columns that the slices before this one brought are remembered here."""
+        built = []
+        for table in endpoint.tables:
+            if table not in piece.rows:
+                continue
+            known = self._known.setdefault(table.name, {})
+            data, new_json = arrow(table, piece.rows[table], known)
+            if table.is_child:
+                have = set(data.column(table.parent).to_pylist())
+                data = with_gone(table, data, [p for p in piece.parents if p not in have])
+            columns = column_hints(table)
+            for name in data.column_names:
+                kind = "json" if name in new_json else "text"
+                columns.setdefault(name, {"data_type": kind, "nullable": True})
+            known |= {name: str(columns[name]["data_type"]) for name in columns}
+            if len(data) or table.kept == "history":
+                built.append((table, data, {"columns": columns, **_disposition(table, piece)}))
+        return Package(endpoint, built, replace(piece, rows={}), len(piece), weight(piece))
+
+    def load(self, package: Package) -> None:
         """One slice: rows and state in one package, or an exception and neither."""
-        started = time.monotonic()
-        with self._turn:
-            resource = _resource(endpoint, self._built(endpoint, piece), piece.state)
-            self._run([resource], self._broken | {endpoint.name + self._tag: ""})
-            if _weight(piece) >= ENOUGH_ROWS:  # what is not checkpointed stays in memory
-                self._connection.execute("checkpoint")
+        name = package.endpoint.name
+        with self._meter.timed("turn"):
+            self._turn.acquire()
+        try:
+            resource = _resource(name, package.tables, package.piece.state)
+            self._run([resource], self._broken | {name + self._tag: ""})
+            if package.weight >= ENOUGH_ROWS:  # what is not checkpointed stays in memory
+                with self._meter.timed("load"):
+                    self._connection.execute("checkpoint")
+        finally:
+            self._turn.release()
         self._write_marks(self._broken)
-        self.seconds += time.monotonic() - started
 
     def forget_cursors(self) -> None:
         """The next run reads everything again; what else is remembered of endpoints stays."""
@@ -97,24 +135,6 @@ class VendorLoad:
         if self._broken.pop(endpoint.name + self._tag, None) is not None:
             self._write_marks(self._broken)
 
-    def _built(self, endpoint: Endpoint, piece: Slice) -> list[tuple[Table, Any, dict[str, Any]]]:
-        known = self._known_columns()
-        built = []
-        for table in endpoint.tables:
-            if table not in piece.rows:
-                continue
-            data, new_json = arrow(table, piece.rows[table], known.get(table.name, {}))
-            if table.is_child:
-                have = set(data.column(table.parent).to_pylist())
-                data = with_gone(table, data, [p for p in piece.parents if p not in have])
-            columns = column_hints(table)
-            for name in data.column_names:
-                kind = "json" if name in new_json else "text"
-                columns.setdefault(name, {"data_type": kind, "nullable": True})
-            if len(data) or table.kept == "history":
-                built.append((table, data, {"columns": columns, **_disposition(table, piece)}))
-        return built
-
     def _known_columns(self) -> dict[str, dict[str, str]]:
         if not self._pipeline.default_schema_name:
             return {}
@@ -126,12 +146,15 @@ class VendorLoad:
 
     def _run(self, resources: list[DltResource], marks: Mapping[str, str]) -> None:
         source = dlt.source(lambda: resources, name=self.vendor.name)()
-        self._pipeline.extract(source, loader_file_format="parquet")
-        load_ids = self._pipeline.normalize().loads_ids
+        with self._meter.timed("extract"):
+            self._pipeline.extract(source, loader_file_format="parquet")
+        with self._meter.timed("normalize"):
+            load_ids = self._pipeline.normalize().loads_ids
         if not load_ids:  # no rows, and a state that is as it was
             return
-        self._write_marks({name: load_id or load_ids[0] for name, load_id in marks.items()})
-        self._pipeline.load(raise_on_failed_jobs=True)
+        with self._meter.timed("load"):
+            self._write_marks({name: load_id or load_ids[0] for name, load_id in marks.items()})
+            self._pipeline.load(raise_on_failed_jobs=True)
 
     def _write_marks(self, marks: Mapping[str, str]) -> None:
         if marks:
@@ -160,7 +183,7 @@ def _marker(work_dir: Path, vendor: str) -> Path:
 
 
 def _resource(
-    endpoint: Endpoint, built: list[tuple[Table, Any, dict[str, Any]]], state: Mapping[str, Any]
+    name: str, built: list[tuple[Table, Any, dict[str, Any]]], state: Mapping[str, Any]
 ) -> DltResource:
     """The dlt resource of an endpoint: one Arrow table for each of its tables, and its state."""
 
@@ -170,7 +193,7 @@ def _resource(
             hint = dlt.mark.make_hints(table_name=table.name, schema_contract=CONTRACT, **hints)
             yield dlt.mark.with_hints(data, hint, create_table_variant=True)
 
-    return dlt.resource(tables, name=endpoint.name)
+    return dlt.resource(tables, name=name)
 
 
 def _disposition(table: Table, piece: Slice) -> dict[str, Any]:
@@ -195,70 +218,3 @@ def _scope(table: Table, ids: Sequence[str] | None) -> str:
     texts = ", ".join("'" + i.replace("'", "''") + "'" for i in sorted(set(ids or ())))
     condition = f"{table.parent} IN ({texts})" if texts else "1 = 0"
     return condition.replace("{", "{{").replace("}", "}}")
-
-
-# --- slices to loads -----------------------------------------------------------------------------
-
-ENOUGH_ROWS = 2_000  # of the main table
-ENOUGH_SECONDS = 10.0
-
-
-def gathered(slices: Iterator[Slice]) -> Iterator[Slice]:
-    """Small slices joined to loads worth their overhead; what was read before a failure is kept."""
-    pending: list[Slice] = []
-    since = time.monotonic()
-    try:
-        for piece in slices:
-            pending.append(piece)
-            enough = sum(map(_weight, pending)) >= ENOUGH_ROWS
-            if enough or time.monotonic() - since > ENOUGH_SECONDS:
-                yield joined(pending)
-                pending, since = [], time.monotonic()
-    except VendorError:
-        if pending:
-            yield joined(pending)
-        raise
-    if pending:
-        yield joined(pending)
-
-
-def _weight(piece: Slice) -> int:
-    """Rows of the endpoint's main table: an interaction counts once, not with all its events."""
-    counts = [len(rows) for table, rows in piece.rows.items() if not table.is_child]
-    return max(counts, default=0)
-
-
-def joined(pieces: Sequence[Slice]) -> Slice:
-    """One slice of several: a later version of a row, or of a parent's children, takes the place
-    of an earlier one; dlt itself would keep either."""
-    if len(pieces) == 1:
-        return pieces[0]
-    latest_of_parent = {parent: n for n, piece in enumerate(pieces) for parent in piece.parents}
-    tables = {table for piece in pieces for table in piece.rows}
-    rows = {table: _joined_rows(table, pieces, latest_of_parent) for table in tables}
-    first, last = pieces[0], pieces[-1]
-    return Slice(
-        rows,
-        {key: value for piece in pieces for key, value in piece.state.items()},
-        f"{first.label.split('..')[0]}..{last.label.split('..')[-1]}",
-        scope=None if last.scope is None else tuple(i for p in pieces for i in p.scope or ()),
-        parents=tuple(latest_of_parent),
-        warnings=tuple(w for piece in pieces for w in piece.warnings),
-        held=tuple(h for piece in pieces for h in piece.held),
-    )
-
-
-def _joined_rows(
-    table: Table, pieces: Sequence[Slice], latest_of_parent: Mapping[str, int]
-) -> list[Row]:
-    if table.is_child:
-        return [
-            row
-            for n, piece in enumerate(pieces)
-            for row in piece.rows.get(table, [])
-            if latest_of_parent[str(row[str(table.parent)])] == n
-        ]
-    if table.kept == "history":
-        return [row for piece in pieces for row in piece.rows.get(table, [])]
-    latest = {table.key_of(row): row for piece in pieces for row in piece.rows.get(table, [])}
-    return list(latest.values())

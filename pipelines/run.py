@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -27,6 +28,7 @@ from sources._errors import Stopped, VendorError
 from sources._windows import forget_span, read_nightly, read_span
 
 from . import audit, catalog, marts, warehouse
+from .ahead import ahead
 from .config import Config
 from .errors import AuditRefused
 from .lock import locked
@@ -51,13 +53,17 @@ class Progress:
     held: list[str] = field(default_factory=list)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     ended_at: datetime | None = None
-    load_seconds: float = 0.0
     slice_loaded: Callable[["Progress"], None] = lambda _progress: None
 
     @property
     def extract_seconds(self) -> float:
-        ended = self.ended_at or datetime.now(UTC)
-        return max(0.0, (ended - self.started_at).total_seconds() - self.load_seconds)
+        """Asking and building; it goes on while the slice before is loaded."""
+        return self.meter.seconds["fetch"]
+
+    @property
+    def load_seconds(self) -> float:
+        """In dlt and the database; waiting for another vendor's load is no part of it."""
+        return sum(self.meter.seconds[stage] for stage in ("extract", "normalize", "load"))
 
     def as_row(self, run_id: str) -> dict[str, Any]:
         """A row of ops.runs."""
@@ -119,14 +125,13 @@ def _run(config: Config, job: Job, board: Board, connection: warehouse.Connectio
     tag = f" {job.span}" if job.span else ""
     turn = threading.Lock()
     _make_ready(config, connection, tag, board.say)
+    meters = {name: Meter(stop=board.stop) for name in job.vendors}
     loads = {
-        name: VendorLoad(catalog.vendor(name), connection, config.work_dir, turn, tag)
-        for name in job.vendors
+        name: VendorLoad(catalog.vendor(name), connection, config.work_dir, turn, tag, meter)
+        for name, meter in meters.items()
     }
-    for name in job.vendors:
-        board.vendors[name] = Progress(
-            name, Meter(stop=board.stop), slice_loaded=board.slice_loaded
-        )
+    for name, meter in meters.items():
+        board.vendors[name] = Progress(name, meter, slice_loaded=board.slice_loaded)
     warehouse.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
     threads = [
         threading.Thread(target=_work, args=(config, job, loads[name], progress), daemon=True)
@@ -298,11 +303,31 @@ def _work(config: Config, job: Job, load: Any, progress: Progress) -> None:
         log.debug("%s failed", progress.vendor, exc_info=True)
         progress.status = "interrupted" if progress.meter.stop.is_set() else "failed"
         progress.error = _root_cause(error)
-    progress.load_seconds = load.seconds
     progress.ended_at = datetime.now(UTC)
 
 
 def _load_vendor(config: Config, job: Job, load: Any, progress: Progress) -> None:
+    """Packages are made in a thread of their own, and loaded here meanwhile, in their order."""
+    from .load import Package
+
+    with closing(ahead(_packages(config, job, load, progress), progress.meter)) as made:
+        for one in made:
+            if not isinstance(one, Package):
+                load.whole(one)
+                continue
+            load.load(one)
+            progress.endpoint, progress.label = one.endpoint.name, one.piece.label
+            progress.rows += one.rows
+            progress.warnings += one.piece.warnings
+            progress.held += one.piece.held
+            progress.slice_loaded(progress)
+
+
+def _packages(config: Config, job: Job, load: Any, progress: Progress) -> Iterator[Any]:
+    """What the vendor has to say, endpoint by endpoint: packages, and the endpoint itself once it
+    has been read to its end. Nothing here may depend on a package having been loaded."""
+    from .gather import gathered
+
     vendor: Vendor = load.vendor
     settings = config.sources[vendor.name]
     api = vendor.connect(settings, progress.meter)
@@ -317,11 +342,11 @@ def _load_vendor(config: Config, job: Job, load: Any, progress: Progress) -> Non
     for endpoint in vendor.endpoints:
         if job.span and not isinstance(endpoint, Windowed):
             continue
-        progress.endpoint, progress.label = endpoint.name, ""
-        _load_endpoint(endpoint, _slices(endpoint, job, night, api), load, progress)
+        for piece in gathered(_slices(endpoint, job, night, api)):
+            yield load.package(endpoint, piece)
         if job.span and isinstance(endpoint, Windowed):
-            load.load(endpoint, Slice({}, forget_span(endpoint, night, job.span), "done"))
-        load.whole(endpoint)
+            yield load.package(endpoint, Slice({}, forget_span(endpoint, night, job.span), "done"))
+        yield endpoint
 
 
 def _slices(endpoint: Endpoint, job: Job, night: Night, api: Any) -> Iterator[Slice]:
@@ -330,26 +355,6 @@ def _slices(endpoint: Endpoint, job: Job, night: Night, api: Any) -> Iterator[Sl
     if job.span:
         return read_span(endpoint, api, night, job.span)
     return read_nightly(endpoint, api, night)
-
-
-def _load_endpoint(
-    endpoint: Endpoint, slices: Iterator[Slice], load: Any, progress: Progress
-) -> None:
-    from .load import gathered
-
-    for piece in gathered(_watched(slices, progress)):
-        progress.meter.check()
-        load.load(endpoint, piece)
-        progress.rows += len(piece)
-        progress.warnings += piece.warnings
-        progress.held += piece.held
-        progress.slice_loaded(progress)
-
-
-def _watched(slices: Iterator[Slice], progress: Progress) -> Iterator[Slice]:
-    for piece in slices:
-        progress.label = piece.label
-        yield piece
 
 
 def _root_cause(error: BaseException) -> str:
