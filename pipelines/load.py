@@ -10,7 +10,8 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,25 +25,15 @@ from sources._journal import write_durably
 from sources._tables import VERSION, Table, arrow, column_hints, with_gone
 
 from . import warehouse
-from .gather import ENOUGH_ROWS, weight
+from .gather import ENOUGH_ROWS, Built, childless
 
 CONTRACT: TSchemaContractDict = {
     "tables": "evolve",
     "columns": "evolve",
     "data_type": "freeze",
 }
+Hinted = tuple[str, Any, dict[str, Any]]  # a table's name, its Arrow table, dlt's hints
 FORGOTTEN = {"cursor", "deep_at", "unfinished", "backfills"}  # by `outreach reset`
-
-
-@dataclass(frozen=True)
-class Package:
-    """A slice as dlt is to get it: per table the Arrow data and dlt's hints."""
-
-    endpoint: Endpoint
-    tables: list[tuple[Table, Any, dict[str, Any]]]
-    piece: Slice  # without its rows
-    rows: int
-    weight: int
 
 
 class VendorLoad:
@@ -70,7 +61,7 @@ class VendorLoad:
             self._pipeline = dlt.pipeline(
                 pipeline_name=vendor.name,
                 pipelines_dir=str(folder),
-                destination=dlt.destinations.duckdb(connection),
+                destination=_destination(connection),
                 dataset_name=vendor.name,
             )
             self._pipeline.sync_destination()
@@ -82,40 +73,43 @@ class VendorLoad:
         resources = sources.get(self.vendor.name, {}).get("resources", {})
         return {name: dict(state) for name, state in resources.items()}
 
-    def package(self, endpoint: Endpoint, piece: Slice) -> Package:
-        """A slice made ready for its load. Touches nothing of dlt: another thread may be loading,
-        so the columns that the slices before this one brought are remembered here."""
-        built = []
+    def build(self, endpoint: Endpoint, piece: Slice) -> Built:
+        """A slice's rows as Arrow tables. Touches nothing of dlt, for another thread may load;
+        so it is kept here which columns are known, those of slices not loaded yet among them."""
+        tables = {}
         for table in endpoint.tables:
             if table not in piece.rows:
                 continue
             known = self._known.setdefault(table.name, {})
-            data, new_json = arrow(table, piece.rows[table], known)
-            if table.is_child:
-                have = set(data.column(table.parent).to_pylist())
-                data = with_gone(table, data, [p for p in piece.parents if p not in have])
-            columns = column_hints(table)
-            for name in data.column_names:
-                kind = "json" if name in new_json else "text"
-                columns.setdefault(name, {"data_type": kind, "nullable": True})
-            known |= {name: str(columns[name]["data_type"]) for name in columns}
-            if len(data) or table.kept == "history":
-                built.append((table, data, {"columns": columns, **_disposition(table, piece)}))
-        return Package(endpoint, built, replace(piece, rows={}), len(piece), weight(piece))
+            tables[table], new_json = arrow(table, piece.rows[table], known)
+            for name in tables[table].column_names:
+                known.setdefault(name, "json" if name in new_json else "text")
+        return Built(replace(piece, rows={}), tables)
 
-    def load(self, package: Package) -> None:
+    def load(self, endpoint: Endpoint, built: Built) -> None:
         """One slice: rows and state in one package, or an exception and neither."""
-        name = package.endpoint.name
+        with self._meter.timed("extract"):
+            tables = list(self._hinted(endpoint, built))
+            resource = _resource(endpoint.name, tables, built.piece.state)
+            source = dlt.source(lambda: [resource], name=self.vendor.name)()
+            self._pipeline.extract(source, loader_file_format="parquet")
+        with self._meter.timed("normalize"):
+            load_ids = self._pipeline.normalize().loads_ids
+        if not load_ids:  # no rows, and a state that is as it was
+            return
         with self._meter.timed("turn"):
             self._turn.acquire()
         try:
-            resource = _resource(name, package.tables, package.piece.state)
-            self._run([resource], self._broken | {name + self._tag: ""})
-            if package.weight >= ENOUGH_ROWS:  # what is not checkpointed stays in memory
-                with self._meter.timed("load"):
-                    self._connection.execute("checkpoint")
+            with self._meter.timed("load"):
+                self._load(endpoint, load_ids[0], is_large=built.weight >= ENOUGH_ROWS)
         finally:
             self._turn.release()
+
+    def _load(self, endpoint: Endpoint, load_id: str, *, is_large: bool) -> None:
+        self._write_marks(self._broken | {endpoint.name + self._tag: load_id})
+        self._pipeline.load(raise_on_failed_jobs=True)
+        if is_large:  # what is not checkpointed stays in memory
+            self._connection.execute("checkpoint")
         self._write_marks(self._broken)
 
     def forget_cursors(self) -> None:
@@ -135,6 +129,20 @@ class VendorLoad:
         if self._broken.pop(endpoint.name + self._tag, None) is not None:
             self._write_marks(self._broken)
 
+    def _hinted(self, endpoint: Endpoint, built: Built) -> Iterator[Hinted]:
+        """The tables of a load with dlt's hints for them."""
+        for table in endpoint.tables:
+            if table not in built.tables:
+                continue
+            data, columns = built.tables[table], column_hints(table)
+            for name in data.column_names:
+                kind = self._known[table.name][name]
+                columns.setdefault(name, {"data_type": kind, "nullable": True})
+            if table.is_child:
+                data = with_gone(table, data, childless(table, data, built.piece.parents))
+            if len(data) or table.kept == "history":
+                yield table.name, data, {"columns": columns, **_disposition(table, built.piece)}
+
     def _known_columns(self) -> dict[str, dict[str, str]]:
         if not self._pipeline.default_schema_name:
             return {}
@@ -143,18 +151,6 @@ class VendorLoad:
             name: {c: str(hint.get("data_type")) for c, hint in table["columns"].items()}
             for name, table in tables.items()
         }
-
-    def _run(self, resources: list[DltResource], marks: Mapping[str, str]) -> None:
-        source = dlt.source(lambda: resources, name=self.vendor.name)()
-        with self._meter.timed("extract"):
-            self._pipeline.extract(source, loader_file_format="parquet")
-        with self._meter.timed("normalize"):
-            load_ids = self._pipeline.normalize().loads_ids
-        if not load_ids:  # no rows, and a state that is as it was
-            return
-        with self._meter.timed("load"):
-            self._write_marks({name: load_id or load_ids[0] for name, load_id in marks.items()})
-            self._pipeline.load(raise_on_failed_jobs=True)
 
     def _write_marks(self, marks: Mapping[str, str]) -> None:
         if marks:
@@ -182,15 +178,33 @@ def _marker(work_dir: Path, vendor: str) -> Path:
     return work_dir / "loading" / f"{vendor}.json"
 
 
-def _resource(
-    name: str, built: list[tuple[Table, Any, dict[str, Any]]], state: Mapping[str, Any]
-) -> DltResource:
+def _destination(connection: warehouse.Connection) -> Any:
+    """DuckDB, with its configuration looked up once: what dlt does some thirty times a load to
+    learn the destination's capabilities, for a third of the load's whole time."""
+    destination = dlt.destinations.duckdb(connection)
+    look_up = destination.configuration
+
+    @cache
+    def partial() -> Any:
+        return look_up(
+            destination.spec(credentials=destination.config_params["credentials"]),
+            accept_partial=True,
+        )
+
+    def configuration(initial: Any, accept_partial: bool = False) -> Any:
+        return partial() if accept_partial else look_up(initial)
+
+    destination.configuration = configuration  # type: ignore[assignment,method-assign]
+    return destination
+
+
+def _resource(name: str, hinted: Sequence[Hinted], state: Mapping[str, Any]) -> DltResource:
     """The dlt resource of an endpoint: one Arrow table for each of its tables, and its state."""
 
     def tables() -> Iterator[Any]:
         dlt.current.resource_state().update(state)
-        for table, data, hints in built:
-            hint = dlt.mark.make_hints(table_name=table.name, schema_contract=CONTRACT, **hints)
+        for table, data, hints in hinted:
+            hint = dlt.mark.make_hints(table_name=table, schema_contract=CONTRACT, **hints)
             yield dlt.mark.with_hints(data, hint, create_table_variant=True)
 
     return dlt.resource(tables, name=name)

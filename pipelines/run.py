@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 # Before dlt is imported: no telemetry, no signal handlers of its own, load ids on Arrow tables.
@@ -54,6 +55,10 @@ class Progress:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     ended_at: datetime | None = None
     slice_loaded: Callable[["Progress"], None] = lambda _progress: None
+
+    @property
+    def seconds(self) -> float:
+        return ((self.ended_at or datetime.now(UTC)) - self.started_at).total_seconds()
 
     @property
     def extract_seconds(self) -> float:
@@ -307,30 +312,31 @@ def _work(config: Config, job: Job, load: Any, progress: Progress) -> None:
 
 
 def _load_vendor(config: Config, job: Job, load: Any, progress: Progress) -> None:
-    """Packages are made in a thread of their own, and loaded here meanwhile, in their order."""
-    from .load import Package
-
-    with closing(ahead(_packages(config, job, load, progress), progress.meter)) as made:
-        for one in made:
-            if not isinstance(one, Package):
-                load.whole(one)
+    """Slices are read and built in a thread of their own, and loaded here in their order."""
+    read = _read_vendor(config, job, load, progress.meter)
+    with closing(ahead(read, progress.meter)) as read_ahead:
+        for endpoint, built in read_ahead:
+            if built is None:
+                load.whole(endpoint)
                 continue
-            load.load(one)
-            progress.endpoint, progress.label = one.endpoint.name, one.piece.label
-            progress.rows += one.rows
-            progress.warnings += one.piece.warnings
-            progress.held += one.piece.held
+            progress.endpoint, progress.label = endpoint.name, built.piece.label
+            load.load(endpoint, built)
+            progress.rows += len(built)
+            progress.warnings += built.piece.warnings
+            progress.held += built.piece.held
             progress.slice_loaded(progress)
 
 
-def _packages(config: Config, job: Job, load: Any, progress: Progress) -> Iterator[Any]:
-    """What the vendor has to say, endpoint by endpoint: packages, and the endpoint itself once it
-    has been read to its end. Nothing here may depend on a package having been loaded."""
+def _read_vendor(
+    config: Config, job: Job, load: Any, meter: Meter
+) -> Iterator[tuple[Endpoint, Any]]:
+    """What the vendor says, endpoint by endpoint: slices for loads, and None once an endpoint has
+    been read to its end. Runs ahead of the loads: nothing here may depend on one."""
     from .gather import gathered
 
     vendor: Vendor = load.vendor
     settings = config.sources[vendor.name]
-    api = vendor.connect(settings, progress.meter)
+    api = vendor.connect(settings, meter)
     night = Night(
         now=job.now,
         settings=settings,
@@ -342,11 +348,12 @@ def _packages(config: Config, job: Job, load: Any, progress: Progress) -> Iterat
     for endpoint in vendor.endpoints:
         if job.span and not isinstance(endpoint, Windowed):
             continue
-        for piece in gathered(_slices(endpoint, job, night, api)):
-            yield load.package(endpoint, piece)
+        build = partial(load.build, endpoint)
+        for built in gathered(map(build, _slices(endpoint, job, night, api))):
+            yield endpoint, built
         if job.span and isinstance(endpoint, Windowed):
-            yield load.package(endpoint, Slice({}, forget_span(endpoint, night, job.span), "done"))
-        yield endpoint
+            yield endpoint, build(Slice({}, forget_span(endpoint, night, job.span), "done"))
+        yield endpoint, None
 
 
 def _slices(endpoint: Endpoint, job: Job, night: Night, api: Any) -> Iterator[Slice]:

@@ -97,10 +97,9 @@ class Show:
     def summary(self, board: "Board", config: Config) -> None:
         """A line per vendor, what to know of it below, and where the warehouse is."""
         for p in board.vendors.values():
-            seconds = p.extract_seconds + p.load_seconds
             self.say(
                 f"{p.vendor:8} {p.status:8} {p.rows:>9,} rows {p.meter.requests:>6,} requests "
-                f"{seconds:>7.1f} s"
+                f"{p.seconds:>7.1f} s"
             )
             for text in [f"error: {p.error}"] if p.error else []:
                 self.say(f"         {text}")

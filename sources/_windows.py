@@ -17,7 +17,7 @@ from ._errors import VendorError
 DEEP_EVERY = timedelta(days=7)
 DEEP_BACK = timedelta(days=30)
 DAY = timedelta(days=1)
-MINUTE = timedelta(minutes=1)
+SECOND = timedelta(seconds=1)
 
 
 def first_instant(endpoint: Windowed, night: Night) -> datetime:
@@ -66,11 +66,11 @@ def tiles(start: datetime, end: datetime, step: timedelta) -> list[Window]:
 
 def narrowed(window: Window, rows: int, fits: int) -> Window | None:
     """The beginning of a window that holds more rows than fit in a slice; None where all fit, or
-    where it is a minute already."""
+    where it is a second already."""
     width = window.end - window.start
-    if rows <= fits or width <= MINUTE:
+    if rows <= fits or width <= SECOND:
         return None
-    return Window(window.start, window.start + max(MINUTE, width * (0.8 * fits / rows)))
+    return Window(window.start, window.start + max(SECOND, width * (0.8 * fits / rows)))
 
 
 def runs_of_days(days: Iterable[date]) -> list[tuple[datetime, datetime]]:
