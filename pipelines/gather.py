@@ -12,7 +12,7 @@ from sources._endpoints import Slice
 from sources._errors import VendorError
 from sources._tables import Table
 
-ENOUGH_ROWS = 2_000  # of the main table
+ENOUGH_ROWS = 5_000  # of the main table
 ENOUGH_SECONDS = 10.0
 
 

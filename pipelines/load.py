@@ -25,7 +25,7 @@ from sources._journal import write_durably
 from sources._tables import VERSION, Table, arrow, column_hints, with_gone
 
 from . import warehouse
-from .gather import ENOUGH_ROWS, Built, childless
+from .gather import Built, childless
 
 CONTRACT: TSchemaContractDict = {
     "tables": "evolve",
@@ -33,6 +33,7 @@ CONTRACT: TSchemaContractDict = {
     "data_type": "freeze",
 }
 Hinted = tuple[str, Any, dict[str, Any]]  # a table's name, its Arrow table, dlt's hints
+CHECKPOINT_ROWS = 2_000  # of main tables; what is not checkpointed stays in memory
 FORGOTTEN = {"cursor", "deep_at", "unfinished", "backfills"}  # by `outreach reset`
 
 
@@ -52,6 +53,7 @@ class VendorLoad:
         self.vendor = vendor
         self._tag = tag
         self._meter = meter or Meter()
+        self._in_memory = 0  # rows that no checkpoint has written yet
         self._connection, self._turn = connection, turn
         self._marker = _marker(work_dir, vendor.name)
         self._broken = marked(work_dir, vendor.name, connection)
@@ -101,15 +103,17 @@ class VendorLoad:
             self._turn.acquire()
         try:
             with self._meter.timed("load"):
-                self._load(endpoint, load_ids[0], is_large=built.weight >= ENOUGH_ROWS)
+                self._load(endpoint, load_ids[0], built.weight)
         finally:
             self._turn.release()
 
-    def _load(self, endpoint: Endpoint, load_id: str, *, is_large: bool) -> None:
+    def _load(self, endpoint: Endpoint, load_id: str, weight: int) -> None:
         self._write_marks(self._broken | {endpoint.name + self._tag: load_id})
         self._pipeline.load(raise_on_failed_jobs=True)
-        if is_large:  # what is not checkpointed stays in memory
+        self._in_memory += weight
+        if self._in_memory >= CHECKPOINT_ROWS:
             self._connection.execute("checkpoint")
+            self._in_memory = 0
         self._write_marks(self._broken)
 
     def forget_cursors(self) -> None:

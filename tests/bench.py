@@ -19,16 +19,18 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from pipelines import catalog
+from pipelines import catalog, warehouse
 from pipelines.show import print_table
 
 PROJECT = Path(__file__).parent.parent
+LATE = 0.2  # seconds
 
 
 @dataclass(frozen=True)
 class Measured:
     seconds: float
     peak_mb: float
+    cpu: float  # seconds, of all threads
 
 
 def main() -> None:
@@ -39,14 +41,15 @@ def main() -> None:
     versions = ", ".join(f"{name} {version(name)}" for name in ("dlt", "duckdb", "pyarrow"))
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     print(f"{versions}; median of {options.runs}\n")
-    rows = [*_first_load(options.rows, options.runs), *_memory(options.rows)]
+    rows = [*_first_load(options.rows, options.runs), *_late(options.rows, options.runs)]
+    rows += [*_memory(options.rows), *_computing(options.rows * 5 // 2, options.runs)]
     rows += _night(options.runs)
-    print_table(["work", "seconds", "peak MB", "ratio"], rows)
+    print_table(["work", "seconds", "CPU", "peak MB", "ratio"], rows)
 
 
 def _first_load(count: int, runs: int) -> list[list[object]]:
     """A first load of nested interactions: ours, and dlt's rest_api with its defaults."""
-    with _fakes({"vonage": count}) as environ:
+    with fakes({"vonage": count}) as environ:
         ours = _median([_outreach(environ) for _ in range(runs)])
         theirs = _median([_rest_api(environ) for _ in range(runs)])
     return [
@@ -59,9 +62,70 @@ def _first_load(count: int, runs: int) -> list[list[object]]:
     ]
 
 
+def _late(count: int, runs: int) -> list[list[object]]:
+    """Two vendors whose replies take 200 ms, four requests of each in flight; the others ask one
+    after the other, and once, for they take minutes."""
+    both = {"vonage": count, "avaamo": count}
+    four = {"SOURCES__VONAGE__MAX_IN_FLIGHT": "4", "SOURCES__AVAAMO__MAX_IN_FLIGHT": "4"}
+    with fakes(both, LATE) as environ, tempfile.TemporaryDirectory() as at:
+        theirs, parquet = _rest_api(environ), _rest_api(environ, "parquet")
+        measured = []
+        for number in range(runs):
+            folder = Path(at) / str(number)
+            folder.mkdir()
+            measured.append(_outreach(environ | four, folder))
+        ours = _median(measured)
+        with warehouse.reading(folder / "warehouse.duckdb") as connection:
+            (requests,) = connection.execute("select sum(requests) from ops.runs").fetchone() or (
+                0,
+            )
+    waiting = requests * LATE
+    ratios = ", ".join(
+        f"{ours.seconds / seconds:.0%} of {what}"
+        for what, seconds in (
+            ("rest_api", theirs.seconds),
+            ("parquet", parquet.seconds),
+            ("waiting", waiting),
+        )
+    )
+    what = f"{count:,} interactions and insights each, replies {LATE * 1000:.0f} ms late"
+    return [
+        [f"{what}, dlt rest_api", *_figures(theirs), None],
+        [f"{what}, dlt rest_api with parquet", *_figures(parquet), None],
+        [
+            f"{what}, waiting for our {requests} requests in turn",
+            round(waiting, 1),
+            None,
+            None,
+            None,
+        ],
+        [f"{what}, outreach run", *_figures(ours), ratios],
+    ]
+
+
+def _computing(count: int, runs: int) -> list[list[object]]:
+    """The same interactions read by DuckDB alone from a file, its fields known beforehand."""
+    script = str(PROJECT / "tests" / "bench_duckdb.py")
+    with tempfile.TemporaryDirectory() as at:
+        file = f"{at}/interactions.json"
+        _timed([sys.executable, script, "write", file, str(count)], Path(at), dict(os.environ))
+        read = []
+        for _ in range(runs):
+            read.append(_timed([sys.executable, script, "read", file], Path(at), dict(os.environ)))
+            (Path(at) / "loaded.duckdb").unlink()
+    with fakes({"vonage": count}) as environ:
+        ours = _median([_outreach(environ) for _ in range(runs)])
+    theirs = _median(read)
+    ratio = f"{ours.cpu / theirs.cpu:.1f} times DuckDB's CPU"
+    return [
+        [f"{count:,} interactions, DuckDB's read_json of a file", *_figures(theirs), None],
+        [f"{count:,} interactions, outreach run", *_figures(ours), ratio],
+    ]
+
+
 def _memory(count: int) -> list[list[object]]:
     """The same with three times the history: the peak should not grow with it."""
-    with _fakes({"vonage": 3 * count}) as environ:
+    with fakes({"vonage": 3 * count}) as environ:
         measured = _outreach(environ)
     return [[f"first load of {3 * count:,} interactions, outreach run", *_figures(measured), None]]
 
@@ -69,7 +133,7 @@ def _memory(count: int) -> list[list[object]]:
 def _night(runs: int) -> list[list[object]]:
     """A nightly run of all five vendors with nothing new."""
     with (
-        _fakes(dict.fromkeys(catalog.NAMES, 1_000)) as environ,
+        fakes(dict.fromkeys(catalog.NAMES, 1_000)) as environ,
         tempfile.TemporaryDirectory() as at,
     ):
         _outreach(environ, Path(at))
@@ -78,19 +142,21 @@ def _night(runs: int) -> list[list[object]]:
 
 
 def _figures(measured: Measured) -> list[object]:
-    return [round(measured.seconds, 1), round(measured.peak_mb)]
+    return [round(measured.seconds, 1), round(measured.cpu, 1), round(measured.peak_mb)]
 
 
 def _median(measured: list[Measured]) -> Measured:
     return Measured(
-        statistics.median(m.seconds for m in measured), max(m.peak_mb for m in measured)
+        statistics.median(m.seconds for m in measured),
+        max(m.peak_mb for m in measured),
+        statistics.median(m.cpu for m in measured),
     )
 
 
 @contextmanager
-def _fakes(rows: dict[str, int]) -> Iterator[dict[str, str]]:
-    """The fakes in another process; the environment that leads there."""
-    command = [sys.executable, "-m", "tests.bench_fakes", json.dumps(rows)]
+def fakes(rows: dict[str, int], late: float = 0.0) -> Iterator[dict[str, str]]:
+    """The fakes in another process, each reply `late` seconds; the environment that leads there."""
+    command = [sys.executable, "-m", "tests.bench_fakes", json.dumps(rows), str(late)]
     with subprocess.Popen(
         command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -107,10 +173,10 @@ def _outreach(environ: dict[str, str], folder: Path | None = None) -> Measured:
         return _timed([sys.executable, "-m", "pipelines", "run"], at, environ)
 
 
-def _rest_api(environ: dict[str, str]) -> Measured:
+def _rest_api(environ: dict[str, str], *options: str) -> Measured:
     with tempfile.TemporaryDirectory() as at:
         script = str(PROJECT / "tests" / "bench_rest_api.py")
-        return _timed([sys.executable, script], Path(at), environ)
+        return _timed([sys.executable, script, *options], Path(at), environ)
 
 
 def _timed(command: list[str], folder: Path, environ: dict[str, str]) -> Measured:
@@ -126,7 +192,7 @@ def _timed(command: list[str], folder: Path, environ: dict[str, str]) -> Measure
         seconds = time.monotonic() - started
     if process.returncode:
         raise SystemExit(f"{command} failed:\n{(folder / 'output').read_text()}")
-    return Measured(seconds, usage.ru_maxrss / 1024)
+    return Measured(seconds, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime)
 
 
 if __name__ == "__main__":

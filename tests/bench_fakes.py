@@ -14,8 +14,10 @@ def main() -> None:
         for name, count in rows.items():
             fake = stack.enter_context(CASES[name].fake())
             fake.seed(count)
+            fake.latency = float(sys.argv[2])
             for key, value in fake.settings().items():
                 environ[f"SOURCES__{name}__{key}".upper()] = str(value)
+            environ[f"SOURCES__{name}__REQUESTS_PER_MINUTE".upper()] = "100000"
         print(json.dumps(environ), flush=True)
         sys.stdin.read()
 

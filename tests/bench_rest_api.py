@@ -4,6 +4,7 @@ The same windows and pages as ours, one request after the other.
 """
 
 import os
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,15 @@ from dlt.sources.rest_api import rest_api_source
 
 
 def main() -> None:
+    """`python tests/bench_rest_api.py [FILE FORMAT]`: those of the two vendors that are there."""
+    pipeline = dlt.pipeline("bench", pipelines_dir=".", destination="duckdb", dataset_name="loaded")
+    how: Any = {"loader_file_format": sys.argv[1]} if len(sys.argv) > 1 else {}
+    pipeline.run(_vonage(), **how)
+    if "SOURCES__AVAAMO__API_URL" in os.environ:
+        pipeline.run(_avaamo(), **how)
+
+
+def _vonage() -> Any:
     vonage = {
         key: os.environ[f"SOURCES__VONAGE__{key.upper()}"]
         for key in ("api_url", "token_url", "client_id", "client_secret")
@@ -46,7 +56,7 @@ def main() -> None:
         }
         for number, start in enumerate(windows)
     ]
-    source = rest_api_source(
+    return rest_api_source(
         {
             "client": {
                 "base_url": vonage["api_url"],
@@ -56,8 +66,36 @@ def main() -> None:
             "resources": resources,
         }
     )
-    pipeline = dlt.pipeline("bench", pipelines_dir=".", destination="duckdb", dataset_name="loaded")
-    pipeline.run(source)
+
+
+def _avaamo() -> Any:
+    now = datetime.now(UTC)
+    first = now - timedelta(days=179)
+    windows = [first + timedelta(days=7) * n for n in range(26)]
+    resources: list[Any] = [
+        {
+            "name": f"insights_{number}",
+            "table_name": "campaign_insights",
+            "primary_key": "id",
+            "write_disposition": "merge",
+            "endpoint": {
+                "path": "api/v2/campaigns/insights",
+                "params": {
+                    "start_time": int(start.timestamp() * 1000),
+                    "end_time": int(min(start + timedelta(days=7), now).timestamp() * 1000),
+                    "per_page": 100,
+                },
+                "data_selector": "entries",
+                "paginator": {"type": "page_number", "base_page": 1, "total_path": "total_pages"},
+            },
+        }
+        for number, start in enumerate(windows)
+    ]
+    client = {
+        "base_url": os.environ["SOURCES__AVAAMO__API_URL"],
+        "headers": {"access-token": os.environ["SOURCES__AVAAMO__ACCESS_TOKEN"]},
+    }
+    return rest_api_source({"client": client, "resources": resources})  # type: ignore[typeddict-item]
 
 
 if __name__ == "__main__":
