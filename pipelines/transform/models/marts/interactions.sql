@@ -17,7 +17,8 @@ with rows_of_interactions as (
         interaction_id,
         'party' as event,
         channel_position,
-        0::hugeint as moment,
+        (coalesce(connected_after_seconds, 0) * 1000)::hugeint * 1000000000000
+        + channel_position * 1000000 as moment,
         null as detail,
         null as skill,
         null as queue,
@@ -26,7 +27,6 @@ with rows_of_interactions as (
         role,
         end_reason,
         is_connected,
-        connected_after_seconds,
         connected_seconds - pause_seconds as connected_seconds,
         hold_seconds,
         wrap_seconds,
@@ -64,7 +64,7 @@ told as (
         count(distinct coalesce(party_id, channel_position::varchar)) filter (
             role = 'agent' and is_connected
         ) as agents,
-        arg_min(party_id, (connected_after_seconds, channel_position)) filter (
+        arg_min(party_id, moment) filter (
             role = 'agent' and is_connected
         ) as agent_id,
         arg_max(end_reason, channel_position) filter (role = 'external') as end_reason,

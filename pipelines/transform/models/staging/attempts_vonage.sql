@@ -2,7 +2,7 @@ select
     'vonage:' || interaction_id as attempt_id,
     'vonage' as vendor,
     channel,
-    direction,
+    coalesce(direction, 'inbound') as direction, -- read as such: the number is the caller's
     null::varchar as campaign_id,
     null::varchar as campaign_name,
     phone,
