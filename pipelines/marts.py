@@ -27,7 +27,7 @@ VARIABLES = (
     "short_abandon_seconds",
     "touch_ceiling_per_week",
 )
-SILENCE = ("--log-level", "none", "--log-level-file", "none", "--quiet")
+SILENCE = ("--log-level", "none", "--log-level-file", "none", "--quiet", "--no-write-json")
 
 Basis = dict[str, Any]  # all that the marts depend on: definitions, day, the vendors' contents
 

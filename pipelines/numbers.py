@@ -7,11 +7,12 @@ from .warehouse import Connection
 
 # Where the number of the person at the other end stands.
 NUMBERS: Mapping[str, Mapping[str, str]] = {
-    "vonage": {"interactions": "if(direction = 'Outbound', connect_to, connect_from)"},
+    "vonage": {"interactions": "if(lower(trim(direction)) = 'outbound', connect_to, connect_from)"},
     "avaamo": {"campaign_insights": "to_phone"},
     "koreai": {"campaign_contacts": "phone_number"},
     "dialer": {"leads": "number", "lead_history": "lead_number"},
 }
+DIALLED = r"[^@]*\d[^@]*"  # Vonage has addresses of every kind in the same field
 LONGER_THAN_NATIONAL = 11  # digits
 
 
@@ -26,7 +27,7 @@ def normalise(connection: Connection, regions: Mapping[str, str]) -> None:
         for table, number in columns.items():
             found = connection.execute(
                 f'select distinct {number} from "{vendor}"."{table}" '  # noqa: S608  # names of ours
-                f"where {number} is not null except "
+                f"where regexp_full_match({number}, '{DIALLED}') except "
                 "select raw_number from ops.phone_numbers where vendor = ?",
                 [vendor],
             ).fetchall()

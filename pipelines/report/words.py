@@ -121,6 +121,8 @@ def against(value: float, usual: float) -> str:
     """How a value lies against the usual one, in words."""
     if not usual:
         return "above usual" if value else "as usual"
+    if value >= 3 * usual:
+        return f"{round(value / usual):,} times the usual"
     percent = round(100 * (value / usual - 1))
     if abs(percent) < 5:
         return "as usual"

@@ -1,39 +1,32 @@
--- An event is as many visits as it has queues: once each is enough here, the key tells of doubles.
-with both_sides as (
-    select
-        'leg' as part,
-        interaction_guid as interaction_id,
-        position as channel_position,
-        null as event_position,
-        1 as raw_rows,
-        0 as mart_rows
+-- Millions of rows: their number and a fingerprint of their keys on either side, not the rows.
+with parts as (
+    select 'party' as part, true as is_raw, hash(interaction_guid, position) as key
+    from {{ source('vonage', 'interactions__channels') }}
+    union all
+    select 'party', false, hash(interaction_id, channel_position)
+    from {{ ref('interaction_parties') }}
+    union all
+    select 'leg', true, hash(interaction_guid, position)
     from {{ source('vonage', 'interactions__channels') }}
     where lower(trim(party__role)) = 'agent'
     union all
-    select 'leg', interaction_id, channel_position, null, 0, 1
+    select 'leg', false, hash(interaction_id, channel_position)
     from {{ ref('agent_legs') }}
     union all
-    select 'visit', interaction_guid, channel_position, position, 1, 0
+    select 'queue event', true, hash(interaction_guid, channel_position, position)
     from {{ source('vonage', 'interactions__channels__events') }}
     where lower(trim(type)) in ('queue', 'agentqueue')
     union all
-    select distinct 'visit', interaction_id, channel_position, event_position, 0, 1
+    select 'queue event', false, hash(interaction_id, channel_position, event_position)
     from {{ ref('queue_visits') }}
-),
-
-unequal as (
-    select
-        'vonage' as vendor,
-        part,
-        interaction_id,
-        channel_position,
-        event_position,
-        sum(raw_rows) as raw_rows,
-        sum(mart_rows) as mart_rows
-    from both_sides
-    group by all
-    having sum(raw_rows) <> sum(mart_rows)
+    where is_first_of_event
 )
 
-select *
-from unequal
+select
+    'vonage' as vendor,
+    part,
+    count(*) filter (where is_raw) as raw_rows,
+    count(*) filter (where not is_raw) as mart_rows
+from parts
+group by part
+having raw_rows <> mart_rows or bit_xor(key) <> 0

@@ -16,8 +16,9 @@ with told as (
         sum(duration_ms) filter (event = 'held' and is_pause) as pause_ms,
         sum(duration_ms) filter (event = 'held' and not is_pause) as hold_ms,
         arg_max(detail, moment) filter (event = 'disposition') as disposition,
-        arg_max(detail, moment) filter (event = 'callrating' and detail in ('1', '2', '3', '4', '5'))
-            as rating
+        arg_max(detail, moment) filter (
+            event = 'callrating' and detail in ('1', '2', '3', '4', '5')
+        ) as rating
     from {{ ref('stg_vonage__events') }}
     where event in ('connected', 'wrap', 'held', 'disposition', 'callrating')
     group by all

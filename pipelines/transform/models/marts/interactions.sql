@@ -57,16 +57,15 @@ with rows_of_interactions as (
 told as (
     select
         interaction_id,
-        count(*) filter (where is_connected and role is distinct from 'monitor') as connected_parties,
+        count(*) filter (where is_connected and role is distinct from 'monitor')
+            as connected_parties,
         count(*) filter (where role = 'external') as people,
         count(*) filter (where role = 'external' and is_connected) as connected_people,
         count(*) filter (where role = 'agent') as agent_channels,
         count(distinct coalesce(party_id, channel_position::varchar)) filter (
             role = 'agent' and is_connected
         ) as agents,
-        arg_min(party_id, moment) filter (
-            role = 'agent' and is_connected
-        ) as agent_id,
+        arg_min(party_id, moment) filter (role = 'agent' and is_connected) as agent_id,
         arg_max(end_reason, channel_position) filter (role = 'external') as end_reason,
         round(sum(connected_seconds) filter (role = 'agent'), 3) as connected_seconds,
         round(greatest(
@@ -83,8 +82,9 @@ told as (
             as is_hung_up_queuing,
         sum(duration_ms) filter (event = 'queue') / 1000.0 as queue_wait_seconds,
         arg_max(detail, moment) filter (event = 'disposition') as disposition,
-        arg_max(detail, moment) filter (event = 'callrating' and detail in ('1', '2', '3', '4', '5'))
-            as rating,
+        arg_max(detail, moment) filter (
+            event = 'callrating' and detail in ('1', '2', '3', '4', '5')
+        ) as rating,
         count(*) filter (where event = 'virtualassistant' and lower(detail) = 'resolved') > 0
             as is_resolved_by_bot,
         sum(duration_ms) filter (event = 'virtualassistant') / 1000.0 as bot_seconds,
@@ -197,5 +197,6 @@ select
     wrap_seconds,
     handle_seconds,
     bot_seconds,
-    greatest(0, coalesce(agents, 0) - if(direction is not distinct from 'internal', 2, 1)) as transfers
+    greatest(0, coalesce(agents, 0) - if(direction is not distinct from 'internal', 2, 1))
+        as transfers
 from outcomes

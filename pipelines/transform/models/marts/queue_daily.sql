@@ -7,7 +7,8 @@ with counted as (
         count(*) filter (where is_abandoned) as abandoned,
         count(*) filter (where is_short_abandon) as short_abandons,
         count(*) filter (where is_other_exit) as other_exits,
-        count(*) filter (where not is_answered and not is_abandoned and not is_other_exit) as still_waiting,
+        count(*) filter (where not (is_answered or is_abandoned or is_other_exit))
+            as still_waiting,
         count(*) filter (where is_within_target) as answered_within_target,
         round(avg(wait_seconds) filter (is_answered), 3) as average_speed_of_answer_seconds,
         max(wait_seconds) as longest_wait_seconds,

@@ -48,6 +48,7 @@ select
     detail as result,
     channel_position,
     position as event_position,
+    row_number() over (partition by interaction_id, moment order by queue) = 1 as is_first_of_event,
     wait_seconds,
     target_seconds,
     coalesce(result_word = 'delivered', false) as is_answered,

@@ -4,7 +4,8 @@ select
     interaction_guid as interaction_id,
     channel_position,
     position,
-    coalesce("offset", 0) * 1000000000000::hugeint + channel_position * 1000000 + position as moment,
+    coalesce("offset", 0) * 1000000000000::hugeint + channel_position * 1000000 + position
+        as moment,
     "offset" as after_ms,
     duration as duration_ms,
     lower(trim(type)) as event,
