@@ -1,16 +1,19 @@
 """Phone numbers as E.164: each distinct one once, so that the marts' SQL stays plain."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from .warehouse import Connection
 
 # Where the number of the person at the other end stands.
 NUMBERS: Mapping[str, Mapping[str, str]] = {
-    "vonage": {"interactions": "if(direction = 'Outbound', connect_to, connect_from)"},
+    "vonage": {"interactions": "if(lower(trim(direction)) = 'outbound', connect_to, connect_from)"},
     "avaamo": {"campaign_insights": "to_phone"},
     "koreai": {"campaign_contacts": "phone_number"},
     "dialer": {"leads": "number", "lead_history": "lead_number"},
 }
+DIALLED = r"[^@]*\d[^@]*"  # Vonage has addresses of every kind in the same field
+LONGER_THAN_NATIONAL = 11  # digits
 
 
 def normalise(connection: Connection, regions: Mapping[str, str]) -> None:
@@ -24,7 +27,7 @@ def normalise(connection: Connection, regions: Mapping[str, str]) -> None:
         for table, number in columns.items():
             found = connection.execute(
                 f'select distinct {number} from "{vendor}"."{table}" '  # noqa: S608  # names of ours
-                f"where {number} is not null except "
+                f"where regexp_full_match({number}, '{DIALLED}') except "
                 "select raw_number from ops.phone_numbers where vendor = ?",
                 [vendor],
             ).fetchall()
@@ -45,17 +48,29 @@ def e164(raw: str, region: str) -> str | None:
     """A phone number as the whole world would dial it; None where that cannot be known.
 
     `region` (such as "US") is where a number without a country code belongs. A possible number is
-    enough: whether it is in use nobody but its operator knows.
+    enough: whether it is in use nobody but its operator knows. Kore.ai leaves the + out: digits too
+    long for a national number are read with it, if they are a valid number then.
     """
     import phonenumbers
 
     text = raw.strip()
     if text.startswith("00"):
         text = f"+{text[2:]}"
+    number = _parsed(text, region)
+    if number is None and text.isascii() and text.isdigit() and len(text) >= LONGER_THAN_NATIONAL:
+        number = _parsed(f"+{text}", region)
+        if number is not None and not phonenumbers.is_valid_number(number):
+            number = None
+    if number is None:
+        return None
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def _parsed(text: str, region: str) -> Any:
+    import phonenumbers
+
     try:
         number = phonenumbers.parse(text, region.upper() or None)
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_possible_number(number):
-        return None
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    return number if phonenumbers.is_possible_number(number) else None
