@@ -68,10 +68,8 @@ def build(
         [now, json.dumps({} if whole or not built else _through(built))],
     )
     connection.close()
-    try:
-        failed = _beside(lambda: _run_dbt(config, whole=whole), stop)
-    finally:
-        connection = warehouse.connect_work(config)
+    failed = _beside(lambda: _run_dbt(config, whole=whole), stop)
+    connection = warehouse.connect_work(config)  # not where it was stopped: dbt still has the file
     return connection, audit.verdicts(connection, config, failed)
 
 
