@@ -106,7 +106,7 @@ def run(config: Config, job: Job, board: Board) -> int:
     Stopped when told to.
     """
     warehouse.refuse_a_missing_one(config)
-    with locked(config, job.command):
+    with locked(config, job.command), warehouse.disk_trouble_told(config):
         connection = warehouse.open_work(config, board.say)
         return _run(config, job, board, connection)
 
@@ -243,7 +243,7 @@ def reset_vendor(config: Config, vendor: str, board: Board) -> None:
     from .load import VendorLoad, marked
 
     warehouse.refuse_a_missing_one(config)
-    with locked(config, f"reset {vendor}"):
+    with locked(config, f"reset {vendor}"), warehouse.disk_trouble_told(config):
         connection = warehouse.open_work(config, board.say)
         for name in catalog.NAMES:
             warehouse.make_tables(connection, catalog.vendor(name))
@@ -261,8 +261,8 @@ def _put_back(
     """A load of this vendor did not end: it becomes what was last published of it."""
     from .load import forget_marks
 
-    if not config.published.exists():  # then what is there is all there is; its mark stays
-        return
+    if not config.published.exists() and warehouse.was_published(connection):
+        return  # the file is lost: what is here is all there is; its mark stays
     say(f"{name}: its last load did not end; it is published as it last was")
     warehouse.put_back(connection, config, name)
     forget_marks(config.work_dir, name)

@@ -6,6 +6,7 @@ file is the only state: the work file is made from it whenever it is absent or n
 """
 
 import base64
+import errno
 import json
 import os
 import re
@@ -24,7 +25,7 @@ from sources._journal import sync_folder
 from sources._tables import column_hints
 
 from .config import Config
-from .errors import Refused
+from .errors import DiskTrouble, Refused
 
 CONTRACT_VERSION = 1
 # What DuckDB 1.1 to 1.5 open; nothing is downloaded, nothing depends on the machine's zone.
@@ -94,6 +95,9 @@ def open_work(config: Config, say: Say) -> Connection:
     part = work.with_name("work.part")
     shutil.copyfile(published, part)  # a copy cut short by a kill must not pass for the work file
     part.chmod(0o600)
+    if not _is_whole(part):
+        part.unlink()
+        raise Refused(f"{published} is damaged; {_how_to_put_back(published)}")
     _sync(part)
     part.replace(work)
     return _connect(work)
@@ -128,6 +132,7 @@ def _open_without_published(config: Config, say: Say) -> Connection:
 def _connect(path: Path) -> Connection:
     connection = duckdb.connect(str(path), config=dict(SETTINGS))
     connection.execute("set TimeZone = 'UTC'")
+    connection.execute("set enable_progress_bar = false")
     path.chmod(0o600)
     connection.execute(OPS)
     return connection
@@ -136,10 +141,10 @@ def _connect(path: Path) -> Connection:
 def _open_or_move_away(work: Path, say: Say) -> Connection | None:
     try:
         return _connect(work)
-    except duckdb.Error:
-        aside = work.with_name(f"work.corrupt-{datetime.now(UTC):%Y%m%dT%H%M%S}.duckdb")
-        work.rename(aside)
-        _remove(work)
+    except duckdb.Error as error:
+        if NO_ROOM.search(str(error)):
+            raise
+        aside = _set_aside(work)
         say(f"the work file cannot be opened; it is set aside as {aside.name}")
         return None
 
@@ -177,17 +182,98 @@ def _published_stamp(published: Path) -> Stamp:
         with reading(published) as connection:
             stamp = _stamp(connection)
     except duckdb.Error as error:
-        if "lock" in str(error).lower():
+        if "could not set lock" in str(error).lower():  # and not: a damaged block
             raise Refused(
                 f"{published} is open for writing in another program; close it there and run again"
             ) from None
         stamp = None
     if stamp is None:
         raise Refused(
-            f"{published} is no warehouse of ours (it has no ops.published); move it away, or set "
-            "[warehouse] path to another file"
+            f"{published} is no warehouse of ours, or damaged (ops.published cannot be read); "
+            f"{_how_to_put_back(published)}"
         )
     return stamp
+
+
+def _how_to_put_back(published: Path) -> str:
+    earlier = _earlier_files(published)
+    if earlier:
+        return f"put an earlier file in its place: cp {earlier[-1]} {published}, then run again"
+    return "move it away, or set [warehouse] path to another file"
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether every block can be read: DuckDB sees damage only in what is asked for."""
+    try:
+        with reading(path) as connection:
+            _read_through(connection)
+    except duckdb.Error:
+        return False
+    return True
+
+
+def _read_through(connection: Connection) -> None:
+    tables = "select database_name, schema_name, table_name from duckdb_tables() where not internal"
+    for database, schema, table in connection.execute(tables).fetchall():
+        connection.execute(
+            f'select bit_xor(hash(t)) from "{database}"."{schema}"."{table}" t'
+        ).fetchone()
+
+
+NO_ROOM = re.compile(
+    "no space left|disk full|disk space|file too large|quota exceeded|could not write|"
+    "failed to write|could not sync",
+    re.IGNORECASE,
+)
+DAMAGE = re.compile(
+    "checksum|corrupt|invalidated|deserializ|not a valid|internal error|could not read|end of file",
+    re.IGNORECASE,
+)
+
+
+@contextmanager
+def disk_trouble_told(config: Config) -> Iterator[None]:
+    """What DuckDB says of a full disk or a damaged work file, as DiskTrouble with the mend."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise DiskTrouble(no_room(config)) from error
+        raise
+    except duckdb.Error as error:
+        if NO_ROOM.search(str(error)):
+            raise DiskTrouble(no_room(config)) from error
+        if DAMAGE.search(str(error)):
+            raise DiskTrouble(_set_damaged_aside(work_path(config))) from error
+        raise
+
+
+def no_room(config: Config) -> str:
+    free = {
+        folder: f"{shutil.disk_usage(folder).free / 1e6:,.0f} MB free"
+        for folder in (config.work_dir, config.published.parent)
+        if folder.exists()
+    }
+    told = ", ".join(f"{folder} has {much}" for folder, much in free.items())
+    return (
+        f"there is no room on the disk ({told}); a run needs about twice the warehouse's size "
+        "there. What was loaded is kept; make room and run again"
+    )
+
+
+def _set_damaged_aside(work: Path) -> str:
+    aside = _set_aside(work)
+    return (
+        f"the work file is damaged and set aside as {aside.name}; run again: it is made from "
+        "the published one"
+    )
+
+
+def _set_aside(work: Path) -> Path:
+    aside = work.with_name(f"work.corrupt-{datetime.now(UTC):%Y%m%dT%H%M%S}.duckdb")
+    work.rename(aside)
+    _remove(work)
+    return aside
 
 
 @contextmanager
@@ -196,6 +282,7 @@ def reading(path: Path) -> Iterator[Connection]:
     connection = duckdb.connect(str(path), read_only=True, config=dict(SETTINGS))
     try:
         connection.execute("set TimeZone = 'UTC'")
+        connection.execute("set enable_progress_bar = false")
         yield connection
     finally:
         connection.close()
@@ -303,6 +390,10 @@ def load_is_complete(connection: Connection, vendor: str, load_id: str) -> bool:
     query = f'select count(*) from "{vendor}"._dlt_loads where load_id = ?'
     row = connection.execute(query, [load_id]).fetchone()
     return bool(row and row[0])
+
+
+def was_published(connection: Connection) -> bool:
+    return _stamp(connection) is not None
 
 
 def record_runs(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -429,6 +520,9 @@ def publish(config: Config, connection: Connection, run_id: str, say: Say) -> No
         _strip(inside)
         _write_stamp(inside, stamp)
         inside.execute("checkpoint")
+    if not _is_whole(copy):
+        copy.unlink()
+        raise DiskTrouble(_set_damaged_aside(work))
     copy.chmod(config.file_mode)
     _sync(copy)
     _set_wal_aside(published, say)
@@ -495,13 +589,18 @@ def _keep_earlier(config: Config) -> None:
             pass
         except OSError:  # not every file system has hard links
             shutil.copyfile(published, earlier)
-    kept = sorted(
+    kept = _earlier_files(published)
+    for path in kept[: max(0, len(kept) - config.warehouse["keep"])]:
+        path.unlink()
+
+
+def _earlier_files(published: Path) -> list[Path]:
+    """The published files of earlier runs, oldest first."""
+    return sorted(
         path
         for path in published.parent.iterdir()
         if path.name.startswith(f"{published.name}.2") and path.name.endswith("Z")
     )
-    for path in kept[: max(0, len(kept) - config.warehouse["keep"])]:
-        path.unlink()
 
 
 def _sync(path: Path) -> None:

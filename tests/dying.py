@@ -5,6 +5,7 @@ the run it disturbs. What is patched is patched here, in the process that is to 
 no hooks for it.
 """
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -88,12 +89,14 @@ class Command:
         arguments: Sequence[str],
         death: Death | None = None,
         file_limit: int | None = None,
+        patches: Mapping[str, Any] | None = None,
     ) -> None:
-        self._output = root / "output.txt"
+        """`patches`: values of module variables by their full names, such as timeouts."""
+        self._output = root / f"output{next(_numbers)}.txt"
         self._started = time.monotonic()
         self.process = _context().Process(  # type: ignore[attr-defined]  # made by the context
             target=_live,
-            args=(str(root), dict(environ), list(arguments), death, file_limit),
+            args=(str(root), self._output.name, dict(environ), list(arguments), death, file_limit, dict(patches or {})),
             daemon=True,
         )
         self.process.start()
@@ -111,6 +114,7 @@ class Command:
             self.process.join()
         took = time.monotonic() - self._started
         output = self._output.read_text(errors="replace") if self._output.exists() else ""
+        self._output.unlink(missing_ok=True)
         orphans = _session(self.process.pid)
         for pid in orphans:
             os.kill(pid, signal.SIGKILL)
@@ -134,6 +138,7 @@ def _context() -> ForkServerContext:
 
 
 _made: ForkServerContext | None = None
+_numbers = itertools.count(1)
 
 
 def _session(leader: int) -> list[int]:
@@ -153,14 +158,16 @@ def _session(leader: int) -> list[int]:
 
 def _live(
     root: str,
+    output: str,
     environ: dict[str, str],
     arguments: list[str],
     death: Death | None,
     file_limit: int | None,
+    patches: dict[str, Any],
 ) -> None:
     os.setsid()
     os.chdir(root)
-    descriptor = os.open("output.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for standard in (1, 2):
         os.dup2(descriptor, standard)
     for name in [n for n in os.environ if n.startswith(("SOURCES__", "WAREHOUSE__", "MARTS__"))]:
@@ -168,9 +175,9 @@ def _live(
     os.environ.update(environ)
     sys.argv = ["outreach", *arguments]
     from pipelines.__main__ import main
-    from sources import _api
 
-    _api.BACKOFF, _api.BREATH = 0.01, 0.01
+    for name, value in ({"sources._api.BACKOFF": 0.01, "sources._api.BREATH": 0.01} | patches).items():
+        setattr(_found(name.rpartition(".")[0]), name.rpartition(".")[2], value)
     counts = _arm(death)
     if file_limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, resource.RLIM_INFINITY))

@@ -18,7 +18,7 @@ import orjson
 
 from pipelines import catalog, warehouse
 from tests.cases import CASES
-from tests.dying import Command, Death, Ended
+from tests.dying import Command, Ended
 from tests.fakes._server import Fake, Fault, Row
 from tests.fakes.inwise import InwiseFake
 from tests.house import House, assert_holds, assert_table, canonical
@@ -46,11 +46,12 @@ class Siege:
         self.truths: dict[str, list[Content]] = defaultdict(list)  # since the last publish
         self.wanted_marts = False
 
-    def night(
-        self, *arguments: str, death: Death | None = None, file_limit: int | None = None
-    ) -> Ended:
-        """`outreach run` in a process of its own."""
-        ended = self.begin(*arguments, death=death, file_limit=file_limit).wait()
+    def night(self, *arguments: str, **how: Any) -> Ended:
+        """`outreach run` in a process of its own. `how`: as `Command` takes it."""
+        self.note_truth()
+        ended = self.begin(*arguments, **how).wait()
+        assert "Traceback" not in ended.output, ended.output[-3000:]
+        assert ended.code not in (70, 999), (ended.code, ended.output[-3000:])
         assert ended.orphans == [], f"processes were left behind: {ended.orphans}"
         self.note_truth()
         return ended
