@@ -16,7 +16,7 @@ from typing import Any
 os.environ.update(
     RUNTIME__DLTHUB_TELEMETRY="false",
     RUNTIME__INTERCEPT_SIGNALS="false",
-    RUNTIME__LOG_LEVEL="ERROR",
+    RUNTIME__LOG_LEVEL="CRITICAL",  # a failed job's trace quotes rows; its error is told by us
     NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID="true",
     LOAD__DELETE_COMPLETED_JOBS="true",
 )
@@ -354,6 +354,5 @@ def _watched(slices: Iterator[Slice], progress: Progress) -> Iterator[Slice]:
 
 def _root_cause(error: BaseException) -> str:
     """The innermost cause, for dlt wraps what went wrong; one line, without quoted values."""
-    while error.__cause__ is not None:
-        error = error.__cause__
+    error = warehouse.root_cause(error)
     return f"{type(error).__name__}: {warehouse.without_values(str(error))}"

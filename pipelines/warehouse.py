@@ -41,7 +41,7 @@ create table if not exists ops.runs (
     run_id varchar not null, vendor varchar not null,
     started_at timestamptz not null, ended_at timestamptz, status varchar not null,
     "rows" bigint, requests bigint, extract_seconds double, load_seconds double,
-    error varchar, warnings json, primary key (run_id, vendor)
+    error varchar, warnings json
 );
 create table if not exists ops.published (
     run_id varchar not null, published_at timestamptz not null,
@@ -95,9 +95,9 @@ def open_work(config: Config, say: Say) -> Connection:
     part = work.with_name("work.part")
     shutil.copyfile(published, part)  # a copy cut short by a kill must not pass for the work file
     part.chmod(0o600)
-    if not _is_whole(part):
+    if why := _damage(part):
         part.unlink()
-        raise Refused(f"{published} is damaged; {_how_to_put_back(published)}")
+        raise Refused(f"{published} is damaged ({why}); {_how_to_put_back(published)}")
     _sync(part)
     part.replace(work)
     return _connect(work)
@@ -142,7 +142,7 @@ def _open_or_move_away(work: Path, say: Say) -> Connection | None:
     try:
         return _connect(work)
     except duckdb.Error as error:
-        if NO_ROOM.search(str(error)):
+        if NO_ROOM_SAID.search(str(error)):
             raise
         aside = _set_aside(work)
         say(f"the work file cannot be opened; it is set aside as {aside.name}")
@@ -202,14 +202,14 @@ def _how_to_put_back(published: Path) -> str:
     return "move it away, or set [warehouse] path to another file"
 
 
-def _is_whole(path: Path) -> bool:
-    """Whether every block can be read: DuckDB sees damage only in what is asked for."""
+def _damage(path: Path) -> str | None:
+    """What keeps a part of the file from being read: DuckDB sees damage only in what is asked for."""
     try:
         with reading(path) as connection:
             _read_through(connection)
-    except duckdb.Error:
-        return False
-    return True
+    except duckdb.Error as error:
+        return f"{type(error).__name__}: {without_values(str(error))}"
+    return None
 
 
 def _read_through(connection: Connection) -> None:
@@ -220,12 +220,13 @@ def _read_through(connection: Connection) -> None:
         ).fetchone()
 
 
-NO_ROOM = re.compile(
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_ROOM_SAID = re.compile(
     "no space left|disk full|disk space|file too large|quota exceeded|could not write|"
     "failed to write|could not sync",
     re.IGNORECASE,
 )
-DAMAGE = re.compile(
+DAMAGE_SAID = re.compile(
     "checksum|corrupt|invalidated|deserializ|not a valid|internal error|could not read|end of file",
     re.IGNORECASE,
 )
@@ -233,19 +234,24 @@ DAMAGE = re.compile(
 
 @contextmanager
 def disk_trouble_told(config: Config) -> Iterator[None]:
-    """What DuckDB says of a full disk or a damaged work file, as DiskTrouble with the mend."""
+    """What tells of a full disk or a damaged work file becomes DiskTrouble, with the mend."""
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    except Exception as error:
+        cause = root_cause(error)  # dlt wraps DuckDB's errors
+        full = isinstance(cause, OSError) and cause.errno in NO_ROOM
+        if full or (isinstance(cause, duckdb.Error) and NO_ROOM_SAID.search(str(cause))):
             raise DiskTrouble(no_room(config)) from error
+        if isinstance(cause, duckdb.Error) and DAMAGE_SAID.search(str(cause)):
+            why = f"{type(cause).__name__}: {without_values(str(cause))}"
+            raise DiskTrouble(_set_damaged_aside(work_path(config), why)) from error
         raise
-    except duckdb.Error as error:
-        if NO_ROOM.search(str(error)):
-            raise DiskTrouble(no_room(config)) from error
-        if DAMAGE.search(str(error)):
-            raise DiskTrouble(_set_damaged_aside(work_path(config))) from error
-        raise
+
+
+def root_cause(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def no_room(config: Config) -> str:
@@ -261,11 +267,11 @@ def no_room(config: Config) -> str:
     )
 
 
-def _set_damaged_aside(work: Path) -> str:
+def _set_damaged_aside(work: Path, why: str) -> str:
     aside = _set_aside(work)
     return (
-        f"the work file is damaged and set aside as {aside.name}; run again: it is made from "
-        "the published one"
+        f"the work file is damaged ({why}) and set aside as {aside.name}; run again: it is made "
+        "from the published one"
     )
 
 
@@ -397,15 +403,20 @@ def was_published(connection: Connection) -> bool:
 
 
 def record_runs(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write a row per vendor into ops.runs; a row of the same run and vendor is replaced."""
+    """Write a row per vendor into ops.runs; a row of the same run and vendor is replaced.
+
+    The table has no key: a damaged index would be seen only by the run that writes to it.
+    """
     names = list(rows[0]) if rows else []
     columns = ", ".join(f'"{name}"' for name in names)
     marks = ", ".join("?" for _ in names)
+    connection.execute("begin")
     for row in rows:
-        connection.execute(
-            f"insert or replace into ops.runs ({columns}) values ({marks})",
-            list(row.values()),
-        )
+        same = [row["run_id"], row["vendor"]]
+        connection.execute("delete from ops.runs where run_id = ? and vendor = ?", same)
+        query = f"insert into ops.runs ({columns}) values ({marks})"
+        connection.execute(query, list(row.values()))
+    connection.execute("commit")
 
 
 def freshness(
@@ -520,9 +531,9 @@ def publish(config: Config, connection: Connection, run_id: str, say: Say) -> No
         _strip(inside)
         _write_stamp(inside, stamp)
         inside.execute("checkpoint")
-    if not _is_whole(copy):
+    if why := _damage(copy):
         copy.unlink()
-        raise DiskTrouble(_set_damaged_aside(work))
+        raise DiskTrouble(_set_damaged_aside(work, why))
     copy.chmod(config.file_mode)
     _sync(copy)
     _set_wal_aside(published, say)
