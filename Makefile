@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test check bench run
+.PHONY: install demo test check bench chaos run
 
 install: .venv/.installed
 
@@ -25,6 +25,9 @@ check: install
 
 bench: install
 	$(BIN)/python -m tests.bench
+
+chaos: install
+	$(BIN)/python -m tests.chaos --rounds 60 --nights 400
 
 run: install
 	$(BIN)/outreach run

@@ -203,7 +203,7 @@ def _how_to_put_back(published: Path) -> str:
 
 
 def _damage(path: Path) -> str | None:
-    """What keeps a part of the file from being read: DuckDB sees damage only in what is asked for."""
+    """What keeps a part of the file from being read: DuckDB looks only at what is asked for."""
     try:
         with reading(path) as connection:
             _read_through(connection)

@@ -2,7 +2,8 @@
 
 A read-once feed gives each row a single time. Before the request an intent is written and synced;
 the raw reply is written and synced before it is parsed. A reply is deleted some days after its rows
-were published: an older published file may be put back. An intent without a reply means that rows may be lost: they are fetched another way.
+were published, for an older published file may be put back. An intent without a reply means that
+rows may be lost: they are fetched another way.
 """
 
 import os
@@ -11,7 +12,6 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import orjson
-
 
 KEPT = timedelta(days=14)  # published replies, for the day on which an older file is put back
 

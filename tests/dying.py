@@ -94,16 +94,29 @@ class Command:
         """`patches`: values of module variables by their full names, such as timeouts."""
         self._output = root / f"output{next(_numbers)}.txt"
         self._started = time.monotonic()
-        self.process = _context().Process(  # type: ignore[attr-defined]  # made by the context
+        self.process = _context().Process(
             target=_live,
-            args=(str(root), self._output.name, dict(environ), list(arguments), death, file_limit, dict(patches or {})),
+            args=(
+                str(root),
+                self._output.name,
+                dict(environ),
+                list(arguments),
+                death,
+                file_limit,
+                dict(patches or {}),
+            ),
             daemon=True,
         )
         self.process.start()
 
+    @property
+    def pid(self) -> int:
+        assert self.process.pid
+        return self.process.pid
+
     def send(self, number: signal.Signals) -> None:
         if self.process.is_alive():
-            os.kill(self.process.pid, number)
+            os.kill(self.pid, number)
 
     def wait(self, seconds: float = 240.0) -> Ended:
         """Its end; one that does not end is killed and told by the code 999."""
@@ -115,10 +128,10 @@ class Command:
         took = time.monotonic() - self._started
         output = self._output.read_text(errors="replace") if self._output.exists() else ""
         self._output.unlink(missing_ok=True)
-        orphans = _session(self.process.pid)
+        orphans = _session(self.pid)
         for pid in orphans:
             os.kill(pid, signal.SIGKILL)
-        return Ended(999 if late else self.process.exitcode, output, took, orphans)
+        return Ended(999 if late else self.process.exitcode or 0, output, took, orphans)
 
 
 def calls_of(root: Path) -> dict[str, int]:
@@ -176,7 +189,9 @@ def _live(
     sys.argv = ["outreach", *arguments]
     from pipelines.__main__ import main
 
-    for name, value in ({"sources._api.BACKOFF": 0.01, "sources._api.BREATH": 0.01} | patches).items():
+    for name, value in (
+        {"sources._api.BACKOFF": 0.01, "sources._api.BREATH": 0.01} | patches
+    ).items():
         setattr(_found(name.rpartition(".")[0]), name.rpartition(".")[2], value)
     counts = _arm(death)
     if file_limit is not None:

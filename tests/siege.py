@@ -93,7 +93,8 @@ class Siege:
         given = {_key(row) for row in fake.handed_out}
         assert published <= given, f"never given: {sorted(published - given)[:3]}"
         activities = {
-            f"{i} {kind}" for i, kind in self.house.sql("select id, action_type from inwise.activities")
+            f"{i} {kind}"
+            for i, kind in self.house.sql("select id, action_type from inwise.activities")
         }
         assert given - published <= activities, "lost on the wire, and not in activities either"
 
@@ -113,7 +114,8 @@ class Siege:
     def _no_overlaps(self, vendor: str, table: str, key: str) -> None:
         overlaps = self.house.sql(
             "select * from (select *, lead(_dlt_valid_from) over "
-            f'(partition by {key} order by _dlt_valid_from) as following from "{vendor}"."{table}") '
+            f"(partition by {key} order by _dlt_valid_from) as following "
+            f'from "{vendor}"."{table}") '
             "where _dlt_valid_from >= coalesce(_dlt_valid_to, 'infinity') "
             "or coalesce(_dlt_valid_to, 'infinity') > following"
         )
@@ -251,7 +253,9 @@ COLUMNS: dict[tuple[str, str], set[str]] = {}
 
 def families(content: Content) -> dict[str, list[str]]:
     """Vonage's interactions, each with its channels and events."""
-    found: dict[str, list[str]] = {json.loads(text)["guid"]: [text] for text in content["interactions"]}
+    found: dict[str, list[str]] = {
+        json.loads(text)["guid"]: [text] for text in content["interactions"]
+    }
     for name in ("interactions__channels", "interactions__channels__events"):
         for text, count in sorted(content[name].items()):
             found.setdefault(json.loads(text)["interaction_guid"], []).extend([text] * count)

@@ -31,17 +31,14 @@ def siege(tmp_path: Path) -> Iterator[MakeSiege]:
 
 DEATHS = {
     Death("in the load's SQL", 12): "-9",
-    Death("replacing", 4, after=True): "-9",
     Death("half a copy"): "-9",
     Death("stamping", 2): "-9",
-    Death("after the publish"): "-9",
     Death("loading", 2, number=attacks.TERM): "143",
-    Death("asking a vendor", 3, number=attacks.INT): "130",
 }
 
 
 def test_killed_at_chosen_stages_it_ends_with_what_the_vendors_hold(siege: MakeSiege) -> None:
-    home = siege(1, "inwise", "vonage")
+    home = siege(1, "inwise")
     for death, code in DEATHS.items():
         home.change()
         ended = home.night(death=death)
@@ -84,20 +81,17 @@ def test_a_full_disk_is_told_and_costs_nothing(siege: MakeSiege) -> None:
 
 
 def test_faulty_vendors_fail_alone_or_not_at_all(siege: MakeSiege) -> None:
-    home = siege(7, "avaamo", "dialer")
-    for _ in range(2):
-        attacks.faulty_vendors(home)
+    attacks.faulty_vendors(siege(7, "avaamo", "dialer"))
 
 
 def test_older_lost_and_foreign_files(siege: MakeSiege) -> None:
     home = siege(8, "inwise")
     attacks.older_file_put_back(home)
-    attacks.an_old_work_folder(home)
     attacks.no_published_file(home)
     attacks.older_file_and_no_work(home)
 
 
-@pytest.mark.parametrize("seed", [11, 12, 13])
+@pytest.mark.parametrize("seed", [11, 12])
 def test_damaged_files_are_mended_or_refused(siege: MakeSiege, seed: int) -> None:
     home = siege(seed, "avaamo")
     attacks.damaged_work_file(home)
@@ -109,7 +103,7 @@ def test_two_at_once(siege: MakeSiege) -> None:
 
 
 def test_a_long_life_stays_flat(tmp_path: Path) -> None:
-    life = longlife.live(tmp_path, 25, 10, ("avaamo", "inwise"), rows=20)
+    life = longlife.live(tmp_path, 25, 10, ("avaamo",), rows=20)
     assert threading.active_count() < 60
     assert life.grows(lambda n: n.memory) < 1.5, str(life)
     assert life.grows(lambda n: n.residue) < 2, str(life)
