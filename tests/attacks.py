@@ -455,7 +455,6 @@ def damaged_published_file(siege: Siege) -> str:
         assert earlier[-1].name in ended.output or "run again" in ended.output, ended.output
         if earlier[-1].name in ended.output:
             _put_in_place(earlier[-1], published)
-            siege.kept &= set(siege._published_feed())
         siege.calm()
     return f"published file: {told} ({ended.code})"
 
