@@ -63,11 +63,11 @@ def _series(
             siege.wanted_marts = rng.random() < 0.25
             if not _attack(number, undisturbed, siege, tried, broke):
                 return True
-        for _ in range(SERIES):
+        for left in reversed(range(SERIES)):
             attack = rng.choices(chosen or [first], weights or [1])[0]
             if not _attack(number, attack, siege, tried, broke):
                 return True
-            number = next(rounds, 0)
+            number = next(rounds, 0) if left else number
             if not number:
                 return False
     return True
