@@ -110,6 +110,36 @@ def status(
 
 
 @app.command()
+def docs(
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="by default catalog beside the warehouse"),
+    ] = None,
+    log_format: LogFormat = "text",
+) -> None:
+    """The catalog of the published warehouse with its lineage, as one HTML page."""
+    config = _config(log_format)
+    from .docs import write_docs
+
+    write_docs(config, out)
+
+
+@app.command()
+def report(
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="by default [marts] report, or report.html"),
+    ] = None,
+    log_format: LogFormat = "text",
+) -> None:
+    """One self-contained HTML page: campaign results and pipeline health."""
+    config = _config(log_format)
+    from .report import write
+
+    _say(f"report: {write(config, _now(), out)}")
+
+
+@app.command()
 def reset(vendor: Annotated[str, typer.Argument(help="one vendor")]) -> None:
     """Forget a vendor's cursor so that the next run reads its whole span again."""
     config = _config("text")

@@ -27,17 +27,20 @@ class Verdict:
 
 def verdicts(connection: Connection, config: Config, failed: Sequence[Any]) -> list[Verdict]:
     """dbt's failed tests as verdicts, also in ops.audit; the rows of errors are put aside."""
-    (config.work_dir / REFUSED).unlink(missing_ok=True)
     found = [_verdict(connection, config, result) for result in failed]
     connection.execute("delete from ops.audit")
     for verdict in found:
-        shares: Mapping[str | None, int] = {**verdict.vendors} or {None: verdict.rows}
-        for vendor, rows in shares.items():
+        shares: list[tuple[str | None, int]] = [*verdict.vendors.items()]
+        for vendor, rows in shares or [(None, verdict.rows)]:
             connection.execute(
                 "insert into ops.audit values (?, ?, ?, ?, ?)",
                 [verdict.test, verdict.severity, vendor, rows, verdict.text],
             )
     return found
+
+
+def how_to_look(config: Config) -> str:
+    return f"look at the rows, a table per test, with: duckdb {config.work_dir / REFUSED}"
 
 
 def blamed(found: Sequence[Verdict]) -> dict[str, list[Verdict]]:

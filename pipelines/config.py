@@ -48,13 +48,17 @@ EVERY_VENDOR: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Config:
-    """`sources` holds the vendors that are on; `off` says of the others why."""
+    """`sources` holds the vendors that are on; `off` says of the others why.
+
+    `regions` has the default_region of all: marts also show what a vendor now off left.
+    """
 
     root: Path
     warehouse: Mapping[str, Any]
     marts: Mapping[str, Any]
     sources: Mapping[str, Mapping[str, Any]] = field(repr=False)
     off: Mapping[str, str]
+    regions: Mapping[str, str]
 
     @property
     def published(self) -> Path:
@@ -79,6 +83,7 @@ def load(root: Path, environ: Mapping[str, str] = os.environ) -> Config:
     _check_name(warehouse["path"])
     sources: dict[str, Mapping[str, Any]] = {}
     off: dict[str, str] = {}
+    regions: dict[str, str] = {}
     given_sources = given.pop("sources", {})
     for name in set(given_sources) - set(catalog.NAMES):
         raise ConfigError(
@@ -87,12 +92,13 @@ def load(root: Path, environ: Mapping[str, str] = os.environ) -> Config:
     for name in catalog.NAMES:
         vendor = catalog.vendor(name)
         values = _vendor_section(vendor, given_sources.get(name, {}))
+        regions[name] = values["default_region"]
         missing = [key for key in vendor.secrets if not values[key]]
         if len(missing) == len(vendor.secrets):
             off[name] = f"off: no credentials ({_names(name, missing)})"
         else:
             sources[name] = _complete(vendor, values, missing, root)
-    config = Config(root, warehouse, marts, sources, off)
+    config = Config(root, warehouse, marts, sources, off, regions)
     wanted(config, list(warehouse["require"]), "required by [warehouse] require")
     return config
 

@@ -5,6 +5,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import datetime
 from importlib import import_module
 from importlib.metadata import version
@@ -48,29 +49,33 @@ def built_from(connection: Connection) -> Basis | None:
     return built
 
 
-def build(
-    config: Config, connection: Connection, now: datetime, stop: threading.Event
-) -> tuple[Connection, list[audit.Verdict]]:
-    """Build the marts in the work file and test them. Closes the connection, returns a new one.
+def build(config: Config, now: datetime, stop: threading.Event) -> list[audit.Verdict]:
+    """Build the marts in the work file, which nobody may have open, and test them.
 
     In proportion to what changed where the last build was a complete one of the same definitions
     and loads were only added since; from nothing otherwise. Raises AuditRefused where the SQL
     itself fails, Stopped when told to. Not complete before `accept` says so.
     """
-    built, wanted = built_from(connection), basis(config, connection, now)
-    whole = built is None or not _goes_on_from(built, wanted, connection)
+    with closing(warehouse.connect_work(config)) as connection:
+        whole = _prepare(config, connection, now)
+    failed = _beside(lambda: _run_dbt(config, whole=whole), stop)
+    with closing(warehouse.connect_work(config)) as connection:
+        return audit.verdicts(connection, config, failed)
+
+
+def _prepare(config: Config, connection: Connection, now: datetime) -> bool:
+    """What the SQL reads besides the vendors' tables; whether all is to be built from nothing."""
+    built = built_from(connection)
+    whole = built is None or not _goes_on_from(built, basis(config, connection, now), connection)
     if whole:
         connection.execute("delete from ops.phone_numbers")
-    numbers.normalise(connection, _regions(config))
+    numbers.normalise(connection, config.regions)
     connection.execute("delete from ops.marts")
     connection.execute(
         "insert into ops.marts (as_of, loaded_through) values (?, ?)",
         [now, json.dumps({} if whole or not built else _through(built))],
     )
-    connection.close()
-    failed = _beside(lambda: _run_dbt(config, whole=whole), stop)
-    connection = warehouse.connect_work(config)  # not where it was stopped: dbt still has the file
-    return connection, audit.verdicts(connection, config, failed)
+    return whole
 
 
 def accept(config: Config, connection: Connection, now: datetime) -> None:
@@ -98,21 +103,15 @@ def _definitions(config: Config) -> str:
     """A hash of the SQL, the settings, and the releases that give the same SQL its meaning."""
     told = hashlib.sha256()
     for path in sorted(PROJECT.rglob("*")):
-        if path.suffix in (".sql", ".yml"):
+        if path.suffix in (".sql", ".yml") and "raw" not in path.parts:  # those only describe
             told.update(path.read_bytes())
-    told.update(json.dumps([_variables(config), _regions(config)]).encode())
+    told.update(json.dumps([_variables(config), config.regions]).encode())
     told.update(" ".join(map(version, ("dbt-core", "dbt-duckdb", "phonenumbers"))).encode())
     return told.hexdigest()[:16]
 
 
 def _variables(config: Config) -> dict[str, Any]:
     return {name: config.marts[name] for name in VARIABLES}
-
-
-def _regions(config: Config) -> dict[str, str]:
-    return {
-        name: str(config.sources.get(name, {}).get("default_region", "")) for name in catalog.NAMES
-    }
 
 
 def _contents(connection: Connection, vendor: Vendor) -> dict[str, Any]:
@@ -199,8 +198,8 @@ def _done(outcome: Any) -> Any:
         why = warehouse.without_values(str(outcome.exception))
         raise AuditRefused(f"the marts cannot be built: {why}")
     for result in getattr(outcome.result, "results", ()):
-        if str(result.status) == "error":
-            why = warehouse.without_values(str(result.message))
+        if str(result.status) in ("error", "skipped"):  # skipped: what it is built from has failed
+            why = warehouse.without_values(str(result.message or "see the models before it"))
             raise AuditRefused(f"{result.node.name} cannot be built: {why}")
     return outcome.result
 

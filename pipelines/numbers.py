@@ -1,6 +1,7 @@
 """Phone numbers as E.164: each distinct one once, so that the marts' SQL stays plain."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from .warehouse import Connection
 
@@ -11,6 +12,7 @@ NUMBERS: Mapping[str, Mapping[str, str]] = {
     "koreai": {"campaign_contacts": "phone_number"},
     "dialer": {"leads": "number", "lead_history": "lead_number"},
 }
+LONGER_THAN_NATIONAL = 11  # digits
 
 
 def normalise(connection: Connection, regions: Mapping[str, str]) -> None:
@@ -45,17 +47,29 @@ def e164(raw: str, region: str) -> str | None:
     """A phone number as the whole world would dial it; None where that cannot be known.
 
     `region` (such as "US") is where a number without a country code belongs. A possible number is
-    enough: whether it is in use nobody but its operator knows.
+    enough: whether it is in use nobody but its operator knows. Kore.ai leaves the + out: digits too
+    long for a national number are read with it, if they are a valid number then.
     """
     import phonenumbers
 
     text = raw.strip()
     if text.startswith("00"):
         text = f"+{text[2:]}"
+    number = _parsed(text, region)
+    if number is None and text.isascii() and text.isdigit() and len(text) >= LONGER_THAN_NATIONAL:
+        number = _parsed(f"+{text}", region)
+        if number is not None and not phonenumbers.is_valid_number(number):
+            number = None
+    if number is None:
+        return None
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def _parsed(text: str, region: str) -> Any:
+    import phonenumbers
+
     try:
         number = phonenumbers.parse(text, region.upper() or None)
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_possible_number(number):
-        return None
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    return number if phonenumbers.is_possible_number(number) else None

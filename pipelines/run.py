@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -26,9 +27,9 @@ from sources._endpoints import Endpoint, Night, Slice, Vendor, Window, Windowed
 from sources._errors import Stopped, VendorError
 from sources._windows import forget_span, read_nightly, read_span
 
-from . import audit, catalog, marts, warehouse
+from . import audit, catalog, comments, marts, warehouse
 from .config import Config
-from .errors import AuditRefused
+from .errors import AuditRefused, ConfigError, Refused
 from .lock import locked
 
 GRACE_SECONDS = 4.0  # from the signal to the end, for loads that are under way
@@ -106,9 +107,36 @@ def run(config: Config, job: Job, board: Board) -> int:
     Stopped when told to.
     """
     warehouse.refuse_a_missing_one(config)
+    _refuse_an_unwritable_report(config)
     with locked(config, job.command), warehouse.disk_trouble_told(config):
         connection = warehouse.open_work(config, board.say)
-        return _run(config, job, board, connection)
+        try:
+            return _run(config, job, board, connection)
+        finally:
+            if not board.stop.is_set():
+                _write_report(config, board)
+
+
+def _refuse_an_unwritable_report(config: Config) -> None:
+    if config.marts["report"]:
+        from .report import default_path, refuse_unwritable
+
+        refuse_unwritable(default_path(config), "[marts] report")
+
+
+def _write_report(config: Config, board: Board) -> None:
+    """The page of what is published now; also after a refused audit, for it says how old that is.
+
+    The run has done its work: a page that cannot be written is told, and no more.
+    """
+    if not config.marts["report"] or not config.published.exists():
+        return
+    from .report import write
+
+    try:
+        board.say(f"report: {write(config, datetime.now(UTC))}")
+    except (OSError, ConfigError, Refused) as error:
+        board.say(f"the report could not be written: {error}")
 
 
 def _run(config: Config, job: Job, board: Board, connection: warehouse.Connection) -> int:
@@ -138,12 +166,14 @@ def _run(config: Config, job: Job, board: Board, connection: warehouse.Connectio
     if board.stop.is_set():
         raise Stopped
     not_theirs = _put_broken_back(config, connection, board)
+    warehouse.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
     if job.marts:
-        connection, refused = _build_marts(config, connection, job, board)
+        connection, refused = _marts(config, connection, job, board, run_id)
         not_theirs |= refused
     warehouse.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
     # as the warehouse has them: dlt's own may be ahead of a load that failed
     states = {n: warehouse.vendor_states(connection, n) for n in job.vendors if n not in not_theirs}
+    comments.describe(connection)
     warehouse.publish(config, connection, run_id, board.say)
     for name, state in states.items():
         catalog.vendor(name).published(config.work_dir, state)
@@ -163,33 +193,48 @@ def _import_dbt_meanwhile(board: Board) -> None:
     threading.Thread(target=task, daemon=True).start()
 
 
-def _build_marts(
-    config: Config, connection: warehouse.Connection, job: Job, board: Board
+def _marts(
+    config: Config, connection: warehouse.Connection, job: Job, board: Board, run_id: str
 ) -> tuple[warehouse.Connection, set[str]]:
-    """Build and test; a vendor whose rows are refused is put back, and the rest built again.
+    """The marts built and audited, unless they show all that is loaded already.
 
-    Returns the connection to go on with and the vendors refused. Raises AuditRefused where it is
-    no vendor's fault alone.
+    Closes the connection; returns a new one and the vendors refused. Raises AuditRefused.
+    """
+    if marts.built_from(connection) == marts.basis(config, connection, job.now):
+        return connection, set()
+    connection.close()
+    try:
+        refused = _build_marts(config, job, board)
+    except AuditRefused as why:
+        for progress in board.vendors.values():
+            progress.status, progress.error = "refused", str(why)
+        with closing(warehouse.connect_work(config)) as connection:
+            warehouse.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
+        raise
+    return warehouse.connect_work(config), refused
+
+
+def _build_marts(config: Config, job: Job, board: Board) -> set[str]:
+    """Build and test; a vendor whose rows are refused is put back, and all is built again.
+
+    Returns the vendors refused. Raises AuditRefused where it is no vendor's fault alone.
     """
     refused: set[str] = set()
-    if marts.built_from(connection) == marts.basis(config, connection, job.now):
-        return connection, refused
+    (config.work_dir / audit.REFUSED).unlink(missing_ok=True)
     while True:
-        connection, found = marts.build(config, connection, job.now, board.stop)
+        found = marts.build(config, job.now, board.stop)
         nobodys = [v for v in found if v.severity == "error" and not v.vendors]
         if nobodys:
-            connection.close()
-            look = f"look at the rows with: duckdb {config.work_dir / audit.REFUSED}"
-            raise AuditRefused("; ".join(map(str, nobodys)) + f"; {look}")
+            raise AuditRefused(f"{'; '.join(map(str, nobodys))}; {audit.how_to_look(config)}")
         blame = audit.blamed(found)
-        if not blame.keys() - refused:  # what was published before stays, whatever it is like
-            break
-        for name in blame.keys() - refused:
-            _refuse(config, connection, name, blame[name], board)
+        with closing(warehouse.connect_work(config)) as connection:
+            if blame.keys() <= refused:  # what was published before stays, whatever it is like
+                marts.accept(config, connection, job.now)
+                board.warnings = [str(v) for v in found if v.severity == "warn"]
+                return refused
+            for name in blame.keys() - refused:
+                _refuse(config, connection, name, blame[name], board)
         refused |= blame.keys()
-    marts.accept(config, connection, job.now)
-    board.warnings = [str(verdict) for verdict in found if verdict.severity == "warn"]
-    return connection, refused
 
 
 def _refuse(
@@ -201,7 +246,7 @@ def _refuse(
 ) -> None:
     """The audit refuses this vendor's rows: it becomes what was last published of it."""
     why = "; ".join(map(str, failed))
-    look = f"look at the rows with: duckdb {config.work_dir / audit.REFUSED}"
+    look = audit.how_to_look(config)
     board.say(f"{name}: the audit refuses its rows, it is published as it last was. {why}; {look}")
     warehouse.put_back(connection, config, name)
     warehouse.make_tables(connection, catalog.vendor(name))
@@ -252,6 +297,7 @@ def reset_vendor(config: Config, vendor: str, board: Board) -> None:
         load = VendorLoad(catalog.vendor(vendor), connection, config.work_dir, threading.Lock())
         load.forget_cursors()
         run_id = f"reset-{os.urandom(3).hex()}"
+        comments.describe(connection)
         warehouse.publish(config, connection, run_id, board.say)
 
 

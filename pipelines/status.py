@@ -18,7 +18,8 @@ def print_status(config: Config, now: datetime, *, as_json: bool) -> int:
     if not config.published.exists():
         Show().say(f"there is no warehouse at {config.published} yet: `outreach run` makes it")
         return 1
-    rows = _rows(config, now)
+    with warehouse.reading_published(config) as connection:
+        rows = freshness(config, connection, now)
     if as_json:
         print_json(rows)
     else:
@@ -36,15 +37,17 @@ def _iso(value: Any) -> str:
     return value.isoformat() if isinstance(value, date | datetime) else str(value)
 
 
-def _rows(config: Config, now: datetime) -> list[dict[str, Any]]:
+def freshness(
+    config: Config, connection: warehouse.Connection, now: datetime
+) -> list[dict[str, Any]]:
+    """A row per table: how old what it holds is, against the vendor's target."""
     tables = {
         name: [(t.name, column_name(t.newest) if t.newest else None) for t in vendor.tables]
         for name in catalog.NAMES
         for vendor in [catalog.vendor(name)]
     }
-    with warehouse.reading_published(config) as connection:
-        runs = warehouse.last_runs(connection)
-        found = warehouse.freshness(connection, tables)
+    runs = warehouse.last_runs(connection)
+    found = warehouse.freshness(connection, tables)
     return [_row(config, row, runs.get(row["vendor"], {}), now) for row in found]
 
 

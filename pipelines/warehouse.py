@@ -34,6 +34,8 @@ SETTINGS = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "memory_limit": "300MB",
+    # or DuckDB before 1.4 fails on what 1.5 writes: "Failed to load metadata pointer"
+    "experimental_metadata_reuse": "false",
 }
 OPS = """
 create schema if not exists ops;

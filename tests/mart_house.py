@@ -17,7 +17,7 @@ class MartHouse:
     """A work file whose raw tables a test fills row by row; `load` numbers the loads."""
 
     def __init__(self, root: Path, **settings: Any) -> None:
-        """`settings` are keys as marts__KEY or VENDOR__KEY; a vendor needs its secrets to be on."""
+        """`settings` are keys as marts__KEY or VENDOR__KEY."""
         environ = {
             (key if key.startswith("marts__") else f"sources__{key}").upper(): str(value)
             for key, value in settings.items()
@@ -29,7 +29,8 @@ class MartHouse:
         with self.open() as connection:
             for name in catalog.NAMES:
                 warehouse.make_tables(connection, catalog.vendor(name))
-                connection.execute(f"create table {name}._dlt_loads (load_id varchar)")
+                loads = f"create table if not exists {name}._dlt_loads (load_id varchar)"
+                connection.execute(loads)
 
     @contextmanager
     def open(self) -> Iterator[warehouse.Connection]:
@@ -64,10 +65,9 @@ class MartHouse:
 
     def build(self, now: datetime = NOW) -> list[audit.Verdict]:
         """Build and test the marts as a run does; what the tests found."""
+        self.verdicts = marts.build(self.config, now, threading.Event())
         with self.open() as connection:
-            connection, self.verdicts = marts.build(self.config, connection, now, threading.Event())
             marts.accept(self.config, connection, now)
-            connection.close()
         return self.verdicts
 
     def rebuild(self, now: datetime = NOW) -> list[audit.Verdict]:

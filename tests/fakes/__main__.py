@@ -21,67 +21,25 @@ WAREHOUSE = FOLDER / "warehouse.duckdb"
 ROWS = 600
 
 QUESTIONS = {
-    "How many attempts did we make on each channel, and on how many days?": """
-        with attempts as (
-            select 'vonage' as vendor, lower(medium) as channel, start as happened_at
-            from vonage.interactions
-            union all
-            select 'avaamo', delivery_channel, created_at from avaamo.campaign_insights
-            union all
-            select 'inwise', 'email', date_sent from inwise.sent_emails
-            union all
-            select 'dialer', 'voice', "timestamp" from dialer.lead_history
-        )
-        select vendor, channel, count(*) as attempts, count(distinct happened_at::date) as days,
-            min(happened_at)::date as first_day,
-            max(happened_at)::date as last_day
-        from attempts group by all order by attempts desc
+    "What did we do on each channel, and whom did we reach?": """
+        select channel, direction, count(*) as attempts,
+            count(*) filter (where reached) as reached,
+            round(100 * avg(reached::int), 1) as reached_pct,
+            count(distinct vendor) as systems, max(occurred_on) as last_day
+        from marts.contact_attempts where direction <> 'internal'
+        group by all order by attempts desc
     """,
-    "Which numbers do several systems contact?": """
-        with touches as (
-            select 'avaamo' as vendor, to_phone as phone from avaamo.campaign_insights
-            union all
-            select 'koreai', phone_number from koreai.campaign_contacts
-            where _dlt_valid_to is null
-            union all
-            select 'dialer', number from dialer.leads where _dlt_valid_to is null
-            union all
-            select 'vonage', connect_from from vonage.interactions
-        ), people as (
-            select right(regexp_replace(phone, '[^0-9]', '', 'g'), 10) as digits, vendor
-            from touches where length(phone) >= 7
-        ), each as (
-            select digits, count(distinct vendor) as systems, count(*) as touches
-            from people group by digits
-        )
-        select systems, count(*) as people, sum(touches)::bigint as touches
-        from each group by systems order by systems desc
+    "How many people do several systems contact, and how many too often?": """
+        select len(string_split(vendors, ',')) as systems, count(*) as people,
+            sum(attempts)::bigint as attempts, count(o.contact_key) as over_the_weekly_ceiling
+        from marts.contacts c left join marts.over_contacted o using (contact_key)
+        group by systems order by systems desc
     """,
     "How do the campaigns of all systems do?": """
-        with results as (
-            select 'avaamo' as vendor, campaign__name as campaign,
-                delivery_status in ('delivered', 'sent') as good
-            from avaamo.campaign_insights
-            union all
-            select 'koreai', c.name, k.dialer_outcome = 'completed'
-            from koreai.campaign_contacts k
-            join koreai.campaigns c on c.id = k.campaign_id and c._dlt_valid_to is null
-            where k._dlt_valid_to is null
-            union all
-            select 'dialer', c.name, l.status = 'success'
-            from dialer.leads l join dialer.campaigns c on c.id = l.campaign_id
-            where l._dlt_valid_to is null
-            union all
-            select 'inwise', e.campaign_id, a.id is not null
-            from inwise.sent_emails e
-            left join (
-                select contact_id, campaign_id, min(id) as id from inwise.activities
-                where action_type = 'emailOpened' group by all
-            ) a using (contact_id, campaign_id)
-        )
-        select vendor, campaign, count(*) as people,
-            round(100 * avg(good::int), 1) as success_pct
-        from results group by all order by people desc limit 12
+        select vendor, campaign_name, channel, sum(attempts)::bigint as attempts,
+            round(100 * sum(reached) / sum(attempts), 1) as reached_pct,
+            round(100 * sum(failed + bounced + undelivered) / sum(attempts), 1) as failed_pct
+        from marts.campaign_daily group by all order by attempts desc limit 12
     """,
 }
 
@@ -113,16 +71,17 @@ def main() -> int:
             answer = connection.execute(sql)
             headings = [column[0] for column in answer.description or []]
             print_table(headings, [list(row) for row in answer.fetchall()])
-    print(f"\nLook further: any DuckDB client opens {WAREHOUSE}")
+    print(f"\nFor a manager: open {FOLDER / 'report.html'} in a browser")
+    print(f"Look further: any DuckDB client opens {WAREHOUSE}")
     return max(first, second)
 
 
 def _settings(fakes: list[Fake]) -> dict[str, str]:
-    return {
-        f"SOURCES__{fake.vendor}__{key}".upper(): str(value)
-        for fake in fakes
-        for key, value in fake.settings().items()
-    }
+    settings = {"MARTS__REPORT": "report.html"}
+    for fake in fakes:
+        for key, value in (fake.settings() | {"default_region": "US"}).items():
+            settings[f"SOURCES__{fake.vendor}__{key}".upper()] = str(value)
+    return settings
 
 
 def _outreach(environ: dict[str, str]) -> int:

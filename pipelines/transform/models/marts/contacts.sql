@@ -1,0 +1,70 @@
+-- An attempt counts in the last n days only if all of the time in which it can have been lies there.
+-- All that is kept of a person while millions of attempts are added up has a fixed size (numbers,
+-- not texts), so that DuckDB can put it on the disk: channels are bits, the latest attempt a number.
+{% set channels = ['chat', 'email', 'other', 'sms', 'teams', 'voice'] %}
+{% set vendors = ['avaamo', 'dialer', 'inwise', 'koreai', 'vonage'] %}
+{% set outcomes = [
+    'abandoned', 'answered', 'bounced', 'busy', 'delivered', 'failed', 'no_answer', 'pending',
+    'sent', 'skipped', 'undelivered', 'unknown', 'voicemail'
+] %}
+with attempts as (
+    select
+        *,
+        list_position({{ channels }}, channel) as channel_number,
+        list_position({{ vendors }}, vendor) as vendor_number,
+        list_position({{ outcomes }}, outcome) as outcome_number
+    from {{ ref('contact_attempts') }}
+    where contact_key is not null and direction <> 'internal'
+),
+
+people as (
+    select
+        contact_key,
+        min(occurred_at) as first_contact_at,
+        max(occurred_at) as last_contact_at,
+        max(
+            coalesce(epoch_us(occurred_at), 0)::hugeint * 10000
+            + outcome_number * 100 + channel_number
+        ) as latest,
+        bit_or(1 << channel_number) as channels,
+        bit_or(1 << vendor_number) as vendors,
+        count(*) as attempts,
+        count(*) filter (where reached) as reached_attempts,
+        count(*) filter (where earliest_on > {{ today() }} - 7) as attempts_last_7_days,
+        count(*) filter (where earliest_on > {{ today() }} - 30) as attempts_last_30_days,
+        count(*) filter (where is_touch and earliest_on > {{ today() }} - 7) as touches_last_7_days,
+        count(*) filter (where is_touch and earliest_on > {{ today() }} - 30) as touches_last_30_days
+    from attempts
+    group by contact_key
+),
+
+addresses as (
+    select contact_key, arg_max(email, {{ recency() }}) as email
+    from attempts
+    where phone is not null and email is not null
+    group by contact_key
+)
+
+select
+    people.contact_key,
+    people.first_contact_at,
+    people.last_contact_at,
+    unsubscribes.unsubscribed_at,
+    if(starts_with(people.contact_key, '+'), people.contact_key, null) as phone,
+    if(starts_with(people.contact_key, '+'), addresses.email, people.contact_key) as email,
+    {{ words_of('people.channels', channels) }} as channels,
+    {{ words_of('people.vendors', vendors) }} as vendors,
+    ({{ channels }})[(people.latest % 100)::int] as last_channel,
+    ({{ outcomes }})[(people.latest // 100 % 100)::int] as last_outcome,
+    unsubscribes.contact_key is not null as is_unsubscribed,
+    people.attempts,
+    people.reached_attempts,
+    people.attempts_last_7_days,
+    people.attempts_last_30_days,
+    people.touches_last_7_days,
+    people.touches_last_30_days
+from people
+left join addresses using (contact_key)
+left join {{ ref('email_unsubscribes') }} as unsubscribes
+    on unsubscribes.contact_key
+        = if(starts_with(people.contact_key, '+'), addresses.email, people.contact_key)

@@ -1,0 +1,38 @@
+with facts as (
+    select
+        'vonage' as vendor,
+        count(distinct concat_ws('|', interaction_id, agent_id, started_on))
+            filter (is_connected) as interactions,
+        sum(talk_seconds) as talk_seconds,
+        sum(handle_seconds) as handle_seconds,
+        count(disposition) as dispositions,
+        count(rating) as ratings
+    from {{ ref('agent_legs') }}
+    union all
+    select vendor, count(distinct call_key), sum(talk_seconds), null, count(disposition), 0
+    from {{ ref('agent_calls_dialer') }}
+    group by vendor
+),
+
+days as (
+    select
+        vendor,
+        sum(interactions) as interactions,
+        sum(talk_seconds) as talk_seconds,
+        sum(handle_seconds) as handle_seconds,
+        sum(dispositions) as dispositions,
+        sum(ratings) as ratings
+    from {{ ref('agent_daily') }}
+    group by vendor
+)
+
+-- seconds are rounded per day
+select vendor, facts.* exclude (vendor), days.* exclude (vendor)
+from facts
+full join days using (vendor)
+where
+    coalesce(facts.interactions, 0) <> coalesce(days.interactions, 0)
+    or coalesce(facts.dispositions, 0) <> coalesce(days.dispositions, 0)
+    or coalesce(facts.ratings, 0) <> coalesce(days.ratings, 0)
+    or abs(coalesce(facts.talk_seconds, 0) - coalesce(days.talk_seconds, 0)) > 1
+    or abs(coalesce(facts.handle_seconds, 0) - coalesce(days.handle_seconds, 0)) > 1

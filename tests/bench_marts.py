@@ -1,0 +1,134 @@
+"""The marts' share of a night on a large warehouse against an empty one, each with its changes.
+
+`python -m tests.bench_marts [MILLIONS]` fills raw tables by SQL with that many million interactions
+and insights and five times as many e-mail events, builds the marts once, and then times the night
+after 5,000 interactions, insights and e-mail events have changed.
+"""
+
+import resource
+import sys
+import tempfile
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from tests.mart_house import NOW, MartHouse
+
+CHANGED = 5_000
+INTERACTIONS = """
+insert into vonage.interactions by name
+select
+    'i' || n as guid, 'c' || n as conversation_guid, 'Completed' as status,
+    timestamptz '2026-03-01 12:00:00Z' - to_seconds(n % 7000000) as start,
+    'Phone' as medium, 'VCC' as medium_manager, 'Inbound' as direction,
+    'Handled by agent' as outcome, '+1555' || lpad((n % 500000)::varchar, 7, '0') as connect_from,
+    64000 as duration, 47000 as handle_time, 44000 as talk_time, '{load}' as _dlt_load_id
+from range({first}, {last}) as numbers(n)
+"""
+CHANNELS = """
+insert into vonage.interactions__channels by name
+select
+    'i' || n as interaction_guid, position, 'c' || n || position as guid,
+    if(position = 1, 'a' || n % 300, null) as party__id,
+    if(position = 1, 'Agent', 'External') as party__role, 'Released' as end_reason,
+    position * 9000 as "offset", 54000 as duration, '{load}' as _dlt_load_id
+from range({first}, {last}) as numbers(n), range(2) as channels(position)
+"""
+EVENTS = """
+insert into vonage.interactions__channels__events by name
+select
+    'i' || n as interaction_guid, channel_position, position, type, "offset", duration, properties,
+    '{load}' as _dlt_load_id
+from range({first}, {last}) as numbers(n), (values
+    (0, 0, 'Ringing', 0, 0, null), (0, 1, 'Connected', 0, 62000, null),
+    (0, 2, 'InteractionPlan', 600, 62000, '{{"reportingGroup":"Gp 2"}}'),
+    (0, 3, 'Queue', 8600, 8300, '{{"presentedSkills":["Billing"],"virtualQueues":["Billing Queue"],'
+        '"targets":[{{"virtualQueue":"Billing Queue","targetTimeToAnswer":30000}}],'
+        '"result":"Delivered"}}'),
+    (1, 0, 'Ringing', 9600, 7300, null), (1, 1, 'Connected', 17000, 44000, null),
+    (1, 2, 'Wrap', 61000, 3500, null),
+    (1, 3, 'Disposition', 61000, 0, '{{"disposition":"CallBack"}}')
+) as events(channel_position, position, type, "offset", duration, properties)
+"""
+INSIGHTS = """
+insert into avaamo.campaign_insights by name
+select
+    'm' || n as id, timestamptz '2026-03-01 12:00:00Z' - to_seconds(n % 7000000) as created_at,
+    'r' || n as recipient_uuid, if(n % 9 = 0, 'failed', 'delivered') as delivery_status,
+    'sms' as delivery_channel, 'k' || n % 200 as campaign__id,
+    'Campaign ' || n % 200 as campaign__name,
+    '+1555' || lpad((n % 500000)::varchar, 7, '0') as to_phone, '{load}' as _dlt_load_id
+from range({first}, {last}) as numbers(n)
+"""
+SENT = """
+insert into inwise.sent_emails by name
+select
+    't' || n as transaction_id, (n % 400000)::varchar as contact_id,
+    (n % 100)::varchar as campaign_id,
+    timestamptz '2026-03-01 12:00:00Z' - to_minutes(n % 100000) as date_sent,
+    'p' || n % 400000 || '@example.com' as email, '{load}' as _dlt_load_id
+from range({first} * 2, {last} * 2) as numbers(n)
+"""
+ACTIVITIES = """
+insert into inwise.activities by name
+select
+    'a' || n as id, if(n % 5 = 0, 'emailClicked', 'emailOpened') as action_type,
+    (n % 400000)::varchar as contact_id, (n % 100)::varchar as campaign_id,
+    timestamptz '2026-03-01 13:00:00Z' - to_minutes(n % 100000) as action_date,
+    '{load}' as _dlt_load_id
+from range({first} * 3, {last} * 3) as numbers(n)
+"""
+KEYS = {
+    "vonage.interactions": "guid",
+    "vonage.interactions__channels": "interaction_guid",
+    "vonage.interactions__channels__events": "interaction_guid",
+    "avaamo.campaign_insights": "id",
+    "inwise.sent_emails": "transaction_id",
+    "inwise.activities": "id",
+}
+
+
+def fill(house: MartHouse, first: int, last: int) -> None:
+    """Rows [first, last) of each kind, as one load; those that were there are replaced."""
+    house.load += 1
+    with house.open() as connection:
+        connection.execute("set memory_limit = '2GB'")
+        for vendor in ("vonage", "avaamo", "inwise"):
+            connection.execute(f"insert into {vendor}._dlt_loads values ('{house.load}.0')")
+        queries = (INTERACTIONS, CHANNELS, EVENTS, INSIGHTS, SENT, ACTIVITIES)
+        for (table, key), query in zip(KEYS.items(), queries, strict=True):
+            rows = query.format(first=first, last=last, load=f"{house.load}.0")
+            connection.execute(f"create or replace temp table fresh as from {table} limit 0")
+            connection.execute(rows.replace(f"insert into {table}", "insert into fresh"))
+            connection.execute(f"delete from {table} where {key} in (select {key} from fresh)")
+            connection.execute(f"insert into {table} by name select * from fresh")
+
+
+def night(rows: int) -> dict[str, float]:
+    """Seconds of the marts' share: the first build, and the night after CHANGED changes."""
+    with tempfile.TemporaryDirectory() as folder:
+        house = MartHouse(Path(folder))
+        if rows:
+            fill(house, 0, rows)
+        started = time.monotonic()
+        house.build()
+        first = time.monotonic() - started
+        fill(house, max(0, rows - CHANGED // 2), rows + CHANGED // 2 if rows else CHANGED)
+        started = time.monotonic()
+        house.build(NOW + timedelta(days=1))
+        again = time.monotonic() - started
+        print([str(verdict) for verdict in house.verdicts])
+    return {"first": round(first, 1), "night": round(again, 1)}
+
+
+def main() -> None:
+    millions = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
+    night(0)  # imports, parsing
+    small, large = night(0), night(int(millions * 1_000_000))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(f"empty warehouse: {small}; {millions} million interactions: {large}")
+    print(f"ratio of the nights {large['night'] / small['night']:.1f}, peak memory {peak} MB")
+
+
+if __name__ == "__main__":
+    main()
