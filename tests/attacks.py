@@ -125,7 +125,8 @@ def signal_in_a_long_rest(siege: Siege) -> str:
 def kill_in_a_first_load(siege: Siege) -> str:
     """Nothing was published yet, a load is cut, and the next night its vendor is down."""
     vendor = siege.fakes[0].vendor
-    death = Death("in the load's SQL", siege.rng.randint(20, 60), siege.rng.random() < 0.5)
+    span = (14, 24) if len(siege.fakes) == 1 else (20, 60)
+    death = Death("in the load's SQL", siege.rng.randint(*span), siege.rng.random() < 0.5)
     ended = siege.night(death=death)
     siege.readers_are_well()
     siege.night_without(vendor)
