@@ -173,6 +173,7 @@ def _run(config: Config, job: Job, board: Board, connection: warehouse.Connectio
     warehouse.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
     # as the warehouse has them: dlt's own may be ahead of a load that failed
     states = {n: warehouse.vendor_states(connection, n) for n in job.vendors if n not in not_theirs}
+    marts.put_unaccepted_back(config, connection)
     comments.describe(connection)
     warehouse.publish(config, connection, run_id, board.say)
     for name, state in states.items():
@@ -297,6 +298,7 @@ def reset_vendor(config: Config, vendor: str, board: Board) -> None:
         load = VendorLoad(catalog.vendor(vendor), connection, config.work_dir, threading.Lock())
         load.forget_cursors()
         run_id = f"reset-{os.urandom(3).hex()}"
+        marts.put_unaccepted_back(config, connection)
         comments.describe(connection)
         warehouse.publish(config, connection, run_id, board.say)
 
