@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test check bench profile run
+.PHONY: install demo test check bench profile chaos run
 
 install: .venv/.installed
 
@@ -28,6 +28,9 @@ bench: install
 
 profile: install
 	$(BIN)/python -m tests.bench_profile
+
+chaos: install
+	$(BIN)/python -m tests.chaos --rounds 60 --nights 400
 
 run: install
 	$(BIN)/outreach run

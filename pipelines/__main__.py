@@ -1,8 +1,8 @@
 """The command line: `outreach`, also `python -m pipelines`.
 
 Exit codes: 0 done; 1 a vendor failed or a list was held back, the rest is published; 2 wrong use or
-configuration; 3 the audit refused; 70 a bug of ours; 75 another run holds the lock; 130 and 143
-interrupted.
+configuration; 3 the audit refused; 70 a bug of ours; 74 the disk is full, or a file on it damaged;
+75 another run holds the lock; 130 and 143 interrupted.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ import typer
 
 from . import config as configuration
 from .config import Config
-from .errors import AuditRefused, Busy, ConfigError, Refused
+from .errors import AuditRefused, Busy, ConfigError, DiskTrouble, Refused
 
 app = typer.Typer(
     name="outreach",
@@ -250,10 +250,12 @@ def main() -> None:
         _end(f"outreach: nothing was published, readers keep what they have: {error}", 3)
     except Busy as error:
         _end(f"outreach: {error}", 75)
+    except DiskTrouble as error:
+        _end(f"outreach: nothing was published, readers keep what they have: {error}", 74)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         _end(
-            f"outreach: {error.strerror or error}{where}; readers keep the warehouse as it was", 70
+            f"outreach: {error.strerror or error}{where}; readers keep the warehouse as it was", 74
         )
     except Exception as error:  # noqa: BLE001  # the last resort: a bug of ours, told as such
         traceback.print_exc()

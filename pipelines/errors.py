@@ -15,3 +15,7 @@ class Busy(Exception):
 
 class AuditRefused(Exception):
     """What was built may not be published; readers keep what they have. Exit code 3."""
+
+
+class DiskTrouble(Exception):
+    """The disk is full, or a file on it is damaged; readers keep what they have. Exit code 74."""

@@ -87,6 +87,14 @@ def accept(config: Config, connection: Connection, now: datetime) -> None:
     )
 
 
+def put_unaccepted_back(config: Config, connection: Connection) -> None:
+    """Marts whose build was cut short or refused become what was last published of them."""
+    row = connection.execute("select built_from from ops.marts").fetchone()
+    if row and row[0] is None:
+        warehouse.put_back(connection, config, "marts")
+        connection.execute("delete from ops.marts")
+
+
 def _through(basis: Basis) -> dict[str, str]:
     return {name: contents["through"] for name, contents in basis["contents"].items()}
 

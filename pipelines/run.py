@@ -18,7 +18,7 @@ from typing import Any
 os.environ.update(
     RUNTIME__DLTHUB_TELEMETRY="false",
     RUNTIME__INTERCEPT_SIGNALS="false",
-    RUNTIME__LOG_LEVEL="ERROR",
+    RUNTIME__LOG_LEVEL="CRITICAL",  # a failed job's trace quotes rows; its error is told by us
     NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID="true",
     LOAD__DELETE_COMPLETED_JOBS="true",
 )
@@ -118,7 +118,7 @@ def run(config: Config, job: Job, board: Board) -> int:
     """
     warehouse.refuse_a_missing_one(config)
     _refuse_an_unwritable_report(config)
-    with locked(config, job.command):
+    with locked(config, job.command), warehouse.disk_trouble_told(config):
         connection = warehouse.open_work(config, board.say)
         try:
             return _run(config, job, board, connection)
@@ -182,6 +182,7 @@ def _run(config: Config, job: Job, board: Board, connection: warehouse.Connectio
     warehouse.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
     # as the warehouse has them: dlt's own may be ahead of a load that failed
     states = {n: warehouse.vendor_states(connection, n) for n in job.vendors if n not in not_theirs}
+    marts.put_unaccepted_back(config, connection)
     comments.describe(connection)
     warehouse.publish(config, connection, run_id, board.say)
     for name, state in states.items():
@@ -297,7 +298,7 @@ def reset_vendor(config: Config, vendor: str, board: Board) -> None:
     from .load import VendorLoad, marked
 
     warehouse.refuse_a_missing_one(config)
-    with locked(config, f"reset {vendor}"):
+    with locked(config, f"reset {vendor}"), warehouse.disk_trouble_told(config):
         connection = warehouse.open_work(config, board.say)
         for name in catalog.NAMES:
             warehouse.make_tables(connection, catalog.vendor(name))
@@ -306,6 +307,7 @@ def reset_vendor(config: Config, vendor: str, board: Board) -> None:
         load = VendorLoad(catalog.vendor(vendor), connection, config.work_dir, threading.Lock())
         load.forget_cursors()
         run_id = f"reset-{os.urandom(3).hex()}"
+        marts.put_unaccepted_back(config, connection)
         comments.describe(connection)
         warehouse.publish(config, connection, run_id, board.say)
 
@@ -316,8 +318,8 @@ def _put_back(
     """A load of this vendor did not end: it becomes what was last published of it."""
     from .load import forget_marks
 
-    if not config.published.exists():  # then what is there is all there is; its mark stays
-        return
+    if not config.published.exists() and warehouse.was_published(connection):
+        return  # the file is lost: what is here is all there is; its mark stays
     say(f"{name}: its last load did not end; it is published as it last was")
     warehouse.put_back(connection, config, name)
     forget_marks(config.work_dir, name)
@@ -411,6 +413,5 @@ def _slices(endpoint: Endpoint, job: Job, night: Night, api: Any) -> Iterator[Sl
 
 def _root_cause(error: BaseException) -> str:
     """The innermost cause, for dlt wraps what went wrong; one line, without quoted values."""
-    while error.__cause__ is not None:
-        error = error.__cause__
+    error = warehouse.root_cause(error)
     return f"{type(error).__name__}: {warehouse.without_values(str(error))}"

@@ -6,6 +6,8 @@ file is the only state: the work file is made from it whenever it is absent or n
 """
 
 import base64
+import errno
+import hashlib
 import json
 import os
 import re
@@ -24,7 +26,7 @@ from sources._journal import sync_folder
 from sources._tables import column_hints
 
 from .config import Config
-from .errors import Refused
+from .errors import DiskTrouble, Refused
 
 CONTRACT_VERSION = 1
 # What DuckDB 1.1 to 1.5 open; nothing is downloaded, nothing depends on the machine's zone.
@@ -42,7 +44,7 @@ create table if not exists ops.runs (
     run_id varchar not null, vendor varchar not null,
     started_at timestamptz not null, ended_at timestamptz, status varchar not null,
     "rows" bigint, requests bigint, extract_seconds double, load_seconds double,
-    error varchar, warnings json, primary key (run_id, vendor)
+    error varchar, warnings json
 );
 create table if not exists ops.published (
     run_id varchar not null, published_at timestamptz not null,
@@ -80,7 +82,7 @@ def open_work(config: Config, say: Say) -> Connection:
         return _open_without_published(config, say)
     set_aside = _set_wal_aside(published, say)
     stamp = _published_stamp(published)
-    connection = _open_or_move_away(work, say) if work.exists() else None
+    connection = _open_or_move_away(work, say)
     if connection and _stamp(connection) == stamp:
         return connection
     if connection:
@@ -96,6 +98,9 @@ def open_work(config: Config, say: Say) -> Connection:
     part = work.with_name("work.part")
     shutil.copyfile(published, part)  # a copy cut short by a kill must not pass for the work file
     part.chmod(0o600)
+    if why := _damage(part):
+        part.unlink()
+        raise Refused(f"{published} is damaged ({why}); {_how_to_put_back(published)}")
     _sync(part)
     part.replace(work)
     return _connect(work)
@@ -117,7 +122,7 @@ def refuse_a_missing_one(config: Config) -> None:
 
 def _open_without_published(config: Config, say: Say) -> Connection:
     published, work = config.published, work_path(config)
-    connection = _open_or_move_away(work, say) if work.exists() else None
+    connection = _open_or_move_away(work, say)
     if connection is None:
         say(f"there is no warehouse at {published}: a NEW one is made")
         connection = _connect(work)
@@ -130,20 +135,41 @@ def _open_without_published(config: Config, say: Say) -> Connection:
 def _connect(path: Path) -> Connection:
     connection = duckdb.connect(str(path), config=dict(SETTINGS))
     connection.execute("set TimeZone = 'UTC'")
+    connection.execute("set enable_progress_bar = false")
     path.chmod(0o600)
     connection.execute(OPS)
     return connection
 
 
 def _open_or_move_away(work: Path, say: Say) -> Connection | None:
-    try:
-        return _connect(work)
-    except duckdb.Error:
-        aside = work.with_name(f"work.corrupt-{datetime.now(UTC):%Y%m%dT%H%M%S}.duckdb")
-        work.rename(aside)
-        _remove(work)
-        say(f"the work file cannot be opened; it is set aside as {aside.name}")
+    """The work file, every byte of it as it was left; None where there is none or it is damaged."""
+    if not work.exists():
         return None
+    if not _is_whole(work):
+        aside = _set_aside(work)
+        say(f"the work file is damaged; it is set aside as {aside.name}")
+        return None
+    return _connect(work)
+
+
+def _is_whole(work: Path) -> bool:
+    """As the last publish left it; read through where a run was cut short since."""
+    known = _sum_path(work)
+    if not known.exists():
+        return _damage(work) is None
+    same = known.read_text() == _sum(work)
+    known.unlink()  # from now on it changes
+    return same
+
+
+def _sum_path(work: Path) -> Path:
+    return work.with_name("work.sum")
+
+
+def _sum(work: Path) -> str:
+    """SHA-256: a gigabyte in half a second, where reading it by DuckDB takes six."""
+    with work.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _remove(path: Path) -> None:
@@ -179,17 +205,104 @@ def _published_stamp(published: Path) -> Stamp:
         with reading(published) as connection:
             stamp = _stamp(connection)
     except duckdb.Error as error:
-        if "lock" in str(error).lower():
+        if "could not set lock" in str(error).lower():  # and not: a damaged block
             raise Refused(
                 f"{published} is open for writing in another program; close it there and run again"
             ) from None
         stamp = None
     if stamp is None:
         raise Refused(
-            f"{published} is no warehouse of ours (it has no ops.published); move it away, or set "
-            "[warehouse] path to another file"
+            f"{published} is no warehouse of ours, or damaged (ops.published cannot be read); "
+            f"{_how_to_put_back(published)}"
         )
     return stamp
+
+
+def _how_to_put_back(published: Path) -> str:
+    earlier = _earlier_files(published)
+    if earlier:
+        return f"put an earlier file in its place: cp {earlier[-1]} {published}, then run again"
+    return "move it away, or set [warehouse] path to another file"
+
+
+def _damage(path: Path) -> str | None:
+    """What keeps a part of the file from being read: DuckDB looks only at what is asked for."""
+    try:
+        with reading(path) as connection:
+            _read_through(connection)
+    except duckdb.Error as error:
+        return f"{type(error).__name__}: {without_values(str(error))}"
+    return None
+
+
+def _read_through(connection: Connection) -> None:
+    tables = "select database_name, schema_name, table_name from duckdb_tables() where not internal"
+    for database, schema, table in connection.execute(tables).fetchall():
+        connection.execute(
+            f'select bit_xor(hash(t)) from "{database}"."{schema}"."{table}" t'
+        ).fetchone()
+
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_ROOM_SAID = re.compile(
+    "no space left|disk full|disk space|file too large|quota exceeded|could not write|"
+    "failed to write|could not sync",
+    re.IGNORECASE,
+)
+DAMAGE_SAID = re.compile(
+    "checksum|corrupt|invalidated|deserializ|not a valid|internal error|could not read|end of file",
+    re.IGNORECASE,
+)
+
+
+@contextmanager
+def disk_trouble_told(config: Config) -> Iterator[None]:
+    """What tells of a full disk or a damaged work file becomes DiskTrouble, with the mend."""
+    try:
+        yield
+    except Exception as error:
+        cause = root_cause(error)  # dlt wraps DuckDB's errors
+        full = isinstance(cause, OSError) and cause.errno in NO_ROOM
+        if full or (isinstance(cause, duckdb.Error) and NO_ROOM_SAID.search(str(cause))):
+            raise DiskTrouble(no_room(config)) from error
+        if isinstance(cause, duckdb.Error) and DAMAGE_SAID.search(str(cause)):
+            why = f"{type(cause).__name__}: {without_values(str(cause))}"
+            raise DiskTrouble(_set_damaged_aside(work_path(config), why)) from error
+        raise
+
+
+def root_cause(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def no_room(config: Config) -> str:
+    free = {
+        folder: f"{shutil.disk_usage(folder).free / 1e6:,.0f} MB free"
+        for folder in (config.work_dir, config.published.parent)
+        if folder.exists()
+    }
+    told = ", ".join(f"{folder} has {much}" for folder, much in free.items())
+    return (
+        f"there is no room on the disk ({told}); a run needs about twice the warehouse's size "
+        "there. What was loaded is kept; make room and run again"
+    )
+
+
+def _set_damaged_aside(work: Path, why: str) -> str:
+    aside = _set_aside(work)
+    return (
+        f"the work file is damaged ({why}) and set aside as {aside.name}; run again: it is made "
+        "from the published one"
+    )
+
+
+def _set_aside(work: Path) -> Path:
+    aside = work.with_name(f"work.corrupt-{datetime.now(UTC):%Y%m%dT%H%M%S}.duckdb")
+    work.rename(aside)
+    _remove(work)
+    return aside
 
 
 @contextmanager
@@ -198,6 +311,7 @@ def reading(path: Path) -> Iterator[Connection]:
     connection = duckdb.connect(str(path), read_only=True, config=dict(SETTINGS))
     try:
         connection.execute("set TimeZone = 'UTC'")
+        connection.execute("set enable_progress_bar = false")
         yield connection
     finally:
         connection.close()
@@ -307,16 +421,25 @@ def load_is_complete(connection: Connection, vendor: str, load_id: str) -> bool:
     return bool(row and row[0])
 
 
+def was_published(connection: Connection) -> bool:
+    return _stamp(connection) is not None
+
+
 def record_runs(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write a row per vendor into ops.runs; a row of the same run and vendor is replaced."""
+    """Write a row per vendor into ops.runs; a row of the same run and vendor is replaced.
+
+    The table has no key: a damaged index would be seen only by the run that writes to it.
+    """
     names = list(rows[0]) if rows else []
     columns = ", ".join(f'"{name}"' for name in names)
     marks = ", ".join("?" for _ in names)
+    connection.execute("begin")
     for row in rows:
-        connection.execute(
-            f"insert or replace into ops.runs ({columns}) values ({marks})",
-            list(row.values()),
-        )
+        same = [row["run_id"], row["vendor"]]
+        connection.execute("delete from ops.runs where run_id = ? and vendor = ?", same)
+        query = f"insert into ops.runs ({columns}) values ({marks})"
+        connection.execute(query, list(row.values()))
+    connection.execute("commit")
 
 
 def freshness(
@@ -439,6 +562,7 @@ def publish(config: Config, connection: Connection, run_id: str, say: Say) -> No
     sync_folder(published.parent)
     with _connect(work) as inside:
         _write_stamp(inside, stamp)
+    _sum_path(work).write_text(_sum(work))
 
 
 def _publishing(config: Config) -> Path:
@@ -497,13 +621,18 @@ def _keep_earlier(config: Config) -> None:
             pass
         except OSError:  # not every file system has hard links
             shutil.copyfile(published, earlier)
-    kept = sorted(
+    kept = _earlier_files(published)
+    for path in kept[: max(0, len(kept) - config.warehouse["keep"])]:
+        path.unlink()
+
+
+def _earlier_files(published: Path) -> list[Path]:
+    """The published files of earlier runs, oldest first."""
+    return sorted(
         path
         for path in published.parent.iterdir()
         if path.name.startswith(f"{published.name}.2") and path.name.endswith("Z")
     )
-    for path in kept[: max(0, len(kept) - config.warehouse["keep"])]:
-        path.unlink()
 
 
 def _sync(path: Path) -> None:

@@ -1,15 +1,19 @@
 """A diary of requests that can be made only once, so that no reply is lost in a crash.
 
 A read-once feed gives each row a single time. Before the request an intent is written and synced;
-the raw reply is written and synced before it is parsed. A reply is deleted when its rows are in the
-published file. An intent without a reply means that rows may be lost: they are fetched another way.
+the raw reply is written and synced before it is parsed. A reply is deleted some days after its rows
+were published, for an older published file may be put back. An intent without a reply means that
+rows may be lost: they are fetched another way.
 """
 
 import os
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import orjson
+
+KEPT = timedelta(days=14)  # published replies, for the day on which an older file is put back
 
 
 class Journal:
@@ -37,10 +41,14 @@ class Journal:
         if self._reply(name).exists():
             self._reply(name).replace(self._folder / f"{name}.unreadable")
 
-    def replies(self) -> dict[str, object]:
-        """The decoded replies whose rows are not published yet, oldest first."""
+    def names(self) -> list[str]:
+        """The replies that are kept, oldest first."""
+        return sorted(path.stem for path in self._folder.glob("*.reply"))
+
+    def replies(self, loaded: Collection[str] = ()) -> dict[str, object]:
+        """The decoded replies that are not loaded yet, oldest first."""
         found: dict[str, object] = {}
-        for name in sorted(path.stem for path in self._folder.glob("*.reply")):
+        for name in (name for name in self.names() if name not in loaded):
             try:
                 found[name] = orjson.loads(self._reply(name).read_bytes())
             except ValueError:
@@ -52,9 +60,12 @@ class Journal:
         names = sorted(path.stem for path in self._folder.glob("*.intent"))
         return [name for name in names if not self._reply(name).exists()]
 
-    def forget(self, names: list[str]) -> None:
-        """Their rows are in the published file."""
-        for name in names:
+    def forget(self, names: Sequence[str]) -> None:
+        """Their rows are in the published file; the young ones stay for some days."""
+        if not names:
+            return
+        oldest = f"{date.fromisoformat(max(names)[:8]) - KEPT:%Y%m%d}"
+        for name in (name for name in names if name < oldest):
             self._reply(name).unlink(missing_ok=True)
             self._intent(name).unlink(missing_ok=True)
 

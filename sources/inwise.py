@@ -403,8 +403,9 @@ def recent_activities(api: Api, night: Night) -> Iterator[Slice]:
         return
     assert night.work_dir
     journal = _journal(night.work_dir)
-    loaded: list[str] = []
-    for name, body in journal.replies().items():
+    kept, known = set(journal.names()), night.state("recent_activities").get("loaded", [])
+    loaded = [name for name in known if name in kept]
+    for name, body in journal.replies(loaded).items():
         loaded.append(name)
         yield _recent_slice(night, journal, name, body, loaded)
     largest = 0
@@ -470,7 +471,7 @@ def lost_activities(api: Api, night: Night) -> Iterator[Slice]:
     assert night.work_dir
     lost = _journal(night.work_dir).lost()
     state = night.state("lost_activities")
-    if not lost or lost == state.get("healed"):
+    if not set(lost) - set(state.get("healed", [])):
         return
     start = first_instant(ACTIVITIES_ENDPOINT, night)
     if state.get("healing") == lost:
@@ -483,7 +484,7 @@ def lost_activities(api: Api, night: Night) -> Iterator[Slice]:
 
 
 def published(work_dir: Path, states: Mapping[str, State]) -> None:
-    """The rows of the kept replies are in the published file: they are needed no more."""
+    """The rows of the kept replies are in the published file."""
     names = states.get("recent_activities", {}).get("loaded", [])
     names = [*names, *states.get("lost_activities", {}).get("healed", [])]
     if names:

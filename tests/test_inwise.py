@@ -2,12 +2,15 @@
 
 import itertools
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
+from pipelines import warehouse
 from sources import inwise
 from sources._journal import Journal
 from tests.fakes._server import Answer, Ask, Fault
@@ -198,6 +201,38 @@ def journal_files(home: House) -> list[str]:
     return [path.name for path in folder.iterdir()] if folder.exists() else []
 
 
+def undone(home: House) -> list[str]:
+    """Replies that are in no published file yet, and requests whose reply is not made good."""
+    with warehouse.reading(home.config.published) as connection:
+        states = warehouse.vendor_states(connection, "inwise")
+    loaded = states.get("recent_activities", {}).get("loaded", [])
+    done = {*loaded, *states.get("lost_activities", {}).get("healed", [])}
+    names = [name for name in journal_files(home) if not name.endswith(".unreadable")]
+    return [name for name in names if Path(name).stem not in done]
+
+
+def test_an_older_published_file_gets_its_replies_back(house: MakeHouse, fake: InwiseFake) -> None:
+    fake.seed(30)
+    home = house(fake)
+    home.run()
+    older = home.root / "older.duckdb"
+    shutil.copyfile(home.config.published, older)
+    fake.change()
+    home.run()
+    older.replace(home.config.published)
+    assert home.run() == 0
+    assert recents(home) == handed_out(fake)
+
+
+def test_old_replies_are_deleted(house: MakeHouse, fake: InwiseFake) -> None:
+    fake.seed(20)
+    home = house(fake)
+    home.run()
+    first = set(journal_files(home))
+    home.run(now=fake.now() + timedelta(days=20))
+    assert first.isdisjoint(journal_files(home))
+
+
 def test_the_feed_is_drained_however_little_a_call_gives(
     house: MakeHouse, fake: InwiseFake
 ) -> None:
@@ -207,7 +242,7 @@ def test_the_feed_is_drained_however_little_a_call_gives(
     assert home.run() == 0
     assert len(handed_out(fake)) > 7
     assert recents(home) == handed_out(fake)
-    assert journal_files(home) == []
+    assert undone(home) == []
 
 
 def test_rows_of_the_feed_are_never_deleted(house: MakeHouse, fake: InwiseFake) -> None:
@@ -245,7 +280,7 @@ def test_a_reply_lost_on_the_wire_is_made_good_from_activities(
     assert any(name.endswith(".intent") for name in journal_files(home))
     assert home.run() == 0, home.error("inwise")
     assert_table_of_activities(home, fake)
-    assert journal_files(home) == []
+    assert undone(home) == []
     with fake.counting() as asks:
         home.run()
     assert len(asks) < 30, "activities are read from start_date once, not every night"
@@ -305,7 +340,7 @@ def test_a_refusal_gives_nothing_out_and_is_asked_again(house: MakeHouse, fake: 
     home = house(fake)
     assert home.run() == 0, home.error("inwise")
     assert recents(home) == handed_out(fake)
-    assert journal_files(home) == []
+    assert undone(home) == []
 
 
 def test_a_reply_on_disk_is_loaded_by_the_next_run(house: MakeHouse, fake: InwiseFake) -> None:
@@ -317,7 +352,7 @@ def test_a_reply_on_disk_is_loaded_by_the_next_run(house: MakeHouse, fake: Inwis
     journal.keep(name, b'[{"id": 5, "action_type": "emailOpened", "contact_id": 2}]')
     assert home.run() == 0
     assert ("5", "emailOpened") in recents(home)
-    assert journal_files(home) == []
+    assert undone(home) == []
 
 
 def test_neither_a_dry_run_nor_a_backfill_calls_the_feed(
