@@ -230,6 +230,8 @@ def _damage(path: Path) -> str | None:
     try:
         with reading(path) as connection:
             _read_through(connection)
+    except duckdb.ConnectionException:
+        return None  # this process has it open itself
     except duckdb.Error as error:
         return f"{type(error).__name__}: {without_values(str(error))}"
     return None

@@ -29,7 +29,8 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from ._api import BREATH, Api, Meter, Row, StaticHeaders, rows_of
+from . import _api
+from ._api import Api, Meter, Row, StaticHeaders, rows_of
 from ._endpoints import Finding, Listed, Night, Read, Slice, State, Vendor, Window, Windowed
 from ._errors import Stopped, VendorError
 from ._journal import Journal
@@ -462,7 +463,7 @@ def _ask_once(api: Api, journal: Journal, now: datetime, number: int) -> tuple[s
                 journal.spoil(name)
             if error.status != 429 or attempt == 3:
                 raise
-            api.meter.wait(BREATH)
+            api.meter.wait(_api.BREATH)
     raise AssertionError("the loop ends in a return or a raise")
 
 
