@@ -25,6 +25,7 @@ check: install
 
 bench: install
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench_marts
 
 profile: install
 	$(BIN)/python -m tests.bench_profile

@@ -69,11 +69,11 @@ def _prepare(config: Config, connection: Connection, now: datetime) -> bool:
     whole = built is None or not _goes_on_from(built, basis(config, connection, now), connection)
     if whole:
         connection.execute("delete from ops.phone_numbers")
-    numbers.normalise(connection, config.regions)
+    through = {} if whole or not built else _through(built)
+    numbers.normalise(connection, config.regions, through)
     connection.execute("delete from ops.marts")
     connection.execute(
-        "insert into ops.marts (as_of, loaded_through) values (?, ?)",
-        [now, json.dumps({} if whole or not built else _through(built))],
+        "insert into ops.marts (as_of, loaded_through) values (?, ?)", [now, json.dumps(through)]
     )
     return whole
 
@@ -123,7 +123,7 @@ def _contents(connection: Connection, vendor: Vendor) -> dict[str, Any]:
     ).fetchone() or ("", 0)
     newest = {}
     for table in vendor.tables:
-        if "observed_at" in table.key:
+        if "observed_at" in table.key or table.is_child:  # children change with their parents
             continue
         closed = "max(_dlt_valid_to)" if table.kept == "history" else "null"
         newest[table.name] = connection.execute(

@@ -16,10 +16,13 @@ DIALLED = r"[^@]*\d[^@]*"  # Vonage has addresses of every kind in the same fiel
 LONGER_THAN_NATIONAL = 11  # digits
 
 
-def normalise(connection: Connection, regions: Mapping[str, str]) -> None:
+def normalise(
+    connection: Connection, regions: Mapping[str, str], through: Mapping[str, str]
+) -> None:
     """Every number not seen before, as E.164 or null, into ops.phone_numbers.
 
-    `regions` gives per vendor where its numbers without a country code belong, "" for unknown.
+    `regions` gives per vendor where its numbers without a country code belong, "" for unknown;
+    `through` the load up to which its numbers are there already.
     """
     import pyarrow as pa
 
@@ -27,9 +30,9 @@ def normalise(connection: Connection, regions: Mapping[str, str]) -> None:
         for table, number in columns.items():
             found = connection.execute(
                 f'select distinct {number} from "{vendor}"."{table}" '  # noqa: S608  # names of ours
-                f"where regexp_full_match({number}, '{DIALLED}') except "
+                f"where regexp_full_match({number}, '{DIALLED}') and _dlt_load_id > ? except "
                 "select raw_number from ops.phone_numbers where vendor = ?",
-                [vendor],
+                [through.get(vendor, ""), vendor],
             ).fetchall()
             raw = [text for (text,) in found]
             batch = pa.table(

@@ -6,6 +6,11 @@
 (coalesce(occurred_at, timestamptz '1970-01-01 00:00:00Z'), attempt_id)
 {%- endmacro %}
 
+{# The place of a word in a list, from 1; an enum is faster than looking through a list of texts. #}
+{% macro number_of(word, words) -%}
+enum_code({{ word }}::enum ('{{ words | join("', '") }}'))::int + 1
+{%- endmacro %}
+
 {# The words whose bits are set, comma-separated; bit 1 is the first word. #}
 {% macro words_of(bits, words) -%}
 array_to_string(

@@ -1,7 +1,7 @@
 -- Raw rows without their attempt, and attempts without their raw row. Kore.ai, whose attempts are
 -- steps of a counter, has a test of its own. Tables whose numbers and keys agree as a whole are not
 -- compared row by row: that is cheap for millions of rows.
-with raw_rows as (
+with raw_rows as not materialized (
     select 'vonage' as vendor, 'vonage.interactions' as source_table, guid as source_key
     from {{ source('vonage', 'interactions') }}
     union all
@@ -18,7 +18,7 @@ with raw_rows as (
     from {{ source('dialer', 'lead_history') }}
 ),
 
-attempts as (
+attempts as not materialized (
     select vendor, source_table, source_key
     from {{ ref('contact_attempts') }}
     where vendor <> 'koreai'
@@ -29,23 +29,20 @@ differing as (
     from (
         select source_table, count(*) as keys, bit_xor(hash(source_key)) as together
         from raw_rows group by all
-        union
-        select source_table, count(*), bit_xor(hash(source_key)) from attempts group by all
-    )
-    group by source_table
-    having count(*) > 1
-    union
-    (
-        (select source_table from raw_rows union select source_table from attempts)
-        except
-        (select source_table from raw_rows intersect select source_table from attempts)
-    )
+    ) as theirs
+    full join (
+        select source_table, count(*) as keys, bit_xor(hash(source_key)) as together
+        from attempts group by all
+    ) as ours using (source_table)
+    where (theirs.keys, theirs.together) is distinct from (ours.keys, ours.together)
 )
 
 select *, 'no attempt' as what
-from (select * from raw_rows where source_table in (from differing))
-anti join attempts using (source_table, source_key)
+from (select * from raw_rows where source_table in (from differing)) as theirs
+anti join (select * from attempts where source_table in (from differing)) as ours
+    using (source_table, source_key)
 union all
 select *, 'no raw row' as what
-from (select * from attempts where source_table in (from differing))
-anti join raw_rows using (source_table, source_key)
+from (select * from attempts where source_table in (from differing)) as ours
+anti join (select * from raw_rows where source_table in (from differing)) as theirs
+    using (source_table, source_key)

@@ -9,10 +9,14 @@
 ] %}
 with attempts as (
     select
-        *,
-        list_position({{ channels }}, channel) as channel_number,
-        list_position({{ vendors }}, vendor) as vendor_number,
-        list_position({{ outcomes }}, outcome) as outcome_number
+        contact_key,
+        occurred_at,
+        earliest_on,
+        reached,
+        is_touch,
+        {{ number_of('channel', channels) }} as channel_number,
+        {{ number_of('vendor', vendors) }} as vendor_number,
+        {{ number_of('outcome', outcomes) }} as outcome_number
     from {{ ref('contact_attempts') }}
     where contact_key is not null and direction <> 'internal'
 ),
@@ -38,9 +42,18 @@ people as (
     group by contact_key
 ),
 
+words as (
+    select
+        channels as channel_bits,
+        vendors as vendor_bits,
+        {{ words_of('channels', channels) }} as channels,
+        {{ words_of('vendors', vendors) }} as vendors
+    from (select distinct channels, vendors from people)
+),
+
 addresses as (
     select contact_key, arg_max(email, {{ recency() }}) as email
-    from attempts
+    from {{ ref('contact_attempts') }}
     where phone is not null and email is not null
     group by contact_key
 )
@@ -52,8 +65,8 @@ select
     unsubscribes.unsubscribed_at,
     if(starts_with(people.contact_key, '+'), people.contact_key, null) as phone,
     if(starts_with(people.contact_key, '+'), addresses.email, people.contact_key) as email,
-    {{ words_of('people.channels', channels) }} as channels,
-    {{ words_of('people.vendors', vendors) }} as vendors,
+    words.channels,
+    words.vendors,
     ({{ channels }})[(people.latest % 100)::int] as last_channel,
     ({{ outcomes }})[(people.latest // 100 % 100)::int] as last_outcome,
     unsubscribes.contact_key is not null as is_unsubscribed,
@@ -64,6 +77,7 @@ select
     people.touches_last_7_days,
     people.touches_last_30_days
 from people
+join words on words.channel_bits = people.channels and words.vendor_bits = people.vendors
 left join addresses using (contact_key)
 left join {{ ref('email_unsubscribes') }} as unsubscribes
     on unsubscribes.contact_key
