@@ -210,14 +210,15 @@ def _marts(
 
     Closes the connection; returns a new one and the vendors refused. Raises AuditRefused.
     """
-    if marts.built_from(connection) == marts.basis(config, connection, job.now):
+    if marts.are_up_to_date(config, connection, job.now):
         return connection, set()
     connection.close()
     try:
         refused = _build_marts(config, job, board)
     except AuditRefused as why:
         for progress in board.vendors.values():
-            progress.status, progress.error = "refused", str(why)
+            if progress.status == "ok":
+                progress.status, progress.error = "refused", str(why)
         with closing(warehouse.connect_work(config)) as connection:
             warehouse.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
         raise
@@ -257,6 +258,11 @@ def _refuse(
     """The audit refuses this vendor's rows: it becomes what was last published of it."""
     why = "; ".join(map(str, failed))
     look = audit.how_to_look(config)
+    if not config.published.exists() and warehouse.was_published(connection):
+        raise AuditRefused(
+            f"{name}: its rows are refused, and there is no published file to put it back from: "
+            f"{why}; {look}"
+        )
     board.say(f"{name}: the audit refuses its rows, it is published as it last was. {why}; {look}")
     warehouse.put_back(connection, config, name)
     warehouse.make_tables(connection, catalog.vendor(name))

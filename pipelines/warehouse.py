@@ -531,9 +531,25 @@ def put_back(connection: Connection, config: Config, vendor: str) -> None:
             connection.execute(
                 f'insert into "{vendor}"."{table}" select * from published."{vendor}"."{table}"'
             )
+        _copy_comments(connection, vendor)
         connection.execute("commit")
     finally:
         connection.execute("detach published")
+
+
+def _copy_comments(connection: Connection, schema: str) -> None:
+    """Those of the attached published file's tables, which their DDL does not tell."""
+    told = connection.execute(
+        "select 'table', table_name, null, comment from duckdb_tables() "
+        "where database_name = 'published' and schema_name = $1 and comment is not null "
+        "union all select 'column', table_name, column_name, comment from duckdb_columns() "
+        "where database_name = 'published' and schema_name = $1 and comment is not null",
+        [schema],
+    ).fetchall()
+    for kind, table, column, comment in told:
+        what = f'"{schema}"."{table}"' + (f'."{column}"' if column else "")
+        text = comment.replace("'", "''")
+        connection.execute(f"comment on {kind} {what} is '{text}'")
 
 
 # --- the published file --------------------------------------------------------------------------

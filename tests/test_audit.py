@@ -153,3 +153,31 @@ def test_warnings_publish_and_are_told(
     assert home.sql("select severity, vendor from ops.audit where test = 'a_rule'") == [
         ("warn", "avaamo")
     ]
+
+
+def test_what_cannot_be_put_back_is_kept_and_not_published(
+    house: Callable[..., House], fakes: tuple[Fake, Fake], rules: Path
+) -> None:
+    home = house(*fakes)
+    assert home.run(marts=True) == 0
+    home.config.published.unlink()
+    rule = refuse(rules, NEWER)
+    with pytest.raises(AuditRefused, match="no published file"):
+        home.run(marts=True)
+    assert not home.config.published.exists()
+    rule.unlink()
+    assert home.run(marts=True) == 0
+    for fake in fakes:
+        assert_holds(home, fake)
+
+
+def test_a_run_that_only_observed_queues_builds_no_marts(
+    house: Callable[..., House], fakes: tuple[Fake, Fake]
+) -> None:
+    home = house(*fakes)
+    now = datetime.now(UTC)
+    assert home.run(marts=True, now=now) == 0
+    first = home.sql("select built_at from ops.marts")
+    assert home.run(marts=True, now=now + timedelta(seconds=1)) == 0
+    assert home.sql("select built_at from ops.marts") == first
+    assert home.sql("select count(distinct observed_at) from dialer.queues") == [(2,)]

@@ -27,7 +27,7 @@ people as (
         min(occurred_at) as first_contact_at,
         max(occurred_at) as last_contact_at,
         max(
-            coalesce(epoch_us(occurred_at), 0)::hugeint * 10000
+            greatest(coalesce(epoch_us(occurred_at), 0), 0)::hugeint * 10000
             + outcome_number * 100 + channel_number
         ) as latest,
         bit_or(1 << channel_number) as channels,
@@ -63,8 +63,8 @@ select
     people.first_contact_at,
     people.last_contact_at,
     unsubscribes.unsubscribed_at,
-    if(starts_with(people.contact_key, '+'), people.contact_key, null) as phone,
-    if(starts_with(people.contact_key, '+'), addresses.email, people.contact_key) as email,
+    if(people.contact_key not like '%@%', people.contact_key, null) as phone,
+    if(people.contact_key not like '%@%', addresses.email, people.contact_key) as email,
     words.channels,
     words.vendors,
     ({{ channels }})[(people.latest % 100)::int] as last_channel,
@@ -81,4 +81,4 @@ join words on words.channel_bits = people.channels and words.vendor_bits = peopl
 left join addresses using (contact_key)
 left join {{ ref('email_unsubscribes') }} as unsubscribes
     on unsubscribes.contact_key
-        = if(starts_with(people.contact_key, '+'), addresses.email, people.contact_key)
+        = if(people.contact_key not like '%@%', addresses.email, people.contact_key)

@@ -215,12 +215,12 @@ select
     vendors.bounces_unique as vendor_unique_bounces,
     vendors.unsubscribes as vendor_unsubscribes,
     vendors.unsubscribes_unique as vendor_unique_unsubscribes,
-    funnel.sent - vendors.sent as sent_difference,
-    funnel.undelivered - vendors.undelivered as undelivered_difference,
-    funnel.opens - vendors.opens as opens_difference,
-    funnel.clicks - vendors.clicks as clicks_difference,
-    bounced - vendors.bounces_unique as bounces_difference,
-    funnel.unsubscribes - vendors.unsubscribes as unsubscribes_difference,
+    try(funnel.sent - vendors.sent) as sent_difference,
+    try(funnel.undelivered - vendors.undelivered) as undelivered_difference,
+    try(funnel.opens - vendors.opens) as opens_difference,
+    try(funnel.clicks - vendors.clicks) as clicks_difference,
+    try(bounced - vendors.bounces_unique) as bounces_difference,
+    try(funnel.unsubscribes - vendors.unsubscribes) as unsubscribes_difference,
     raw_rows
 from funnel
 left join vendors using (campaign_id)
