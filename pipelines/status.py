@@ -4,8 +4,6 @@ import json
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sources._tables import column_name
-
 from . import catalog, warehouse
 from .config import EVERY_VENDOR, Config
 from .show import Show, print_table
@@ -42,7 +40,7 @@ def freshness(
 ) -> list[dict[str, Any]]:
     """A row per table: how old what it holds is, against the vendor's target."""
     tables = {
-        name: [(t.name, column_name(t.newest) if t.newest else None) for t in vendor.tables]
+        name: [(t.name, t.newest) for t in vendor.tables]
         for name in catalog.NAMES
         for vendor in [catalog.vendor(name)]
     }

@@ -6,7 +6,6 @@ one too) takes its place in the rate limit and gets a number, and a reply that i
 error and never an empty page.
 """
 
-import itertools
 import re
 import threading
 import time
@@ -172,7 +171,7 @@ class Api:
     """What may be asked of one vendor.
 
     `reads` are the (method, path pattern) pairs that may leave, nothing else does. `secrets` are
-    blotted out of every message. `requests_per_minute` holds over all threads.
+    blotted out of every message. `requests_per_minute` and `max_in_flight` hold over all threads.
     """
 
     def __init__(
@@ -203,17 +202,20 @@ class Api:
         self._reads = [(m, re.compile(re.escape(self.base_url) + p)) for m, p in reads]
         self._reads += [("POST", re.compile(re.escape(url))) for url in login_urls]
         self._limiter = Limiter(Rate(requests_per_minute, 60_000))  # in any 60 seconds
-        self._numbers = itertools.count(1)
+        self.sent = 0  # requests that have left; each reply tells which one it answers
         self._numbering = threading.Lock()
+        self._slots = threading.BoundedSemaphore(max_in_flight)
 
     # --- asking --------------------------------------------------------------------------------
 
     def get(self, path: str, params: Mapping[str, Any] | None = None, **how: Any) -> Reply:
-        return self.ask("GET", self.base_url + path, params=params, **how)
+        with self._slots:
+            return self.ask("GET", self.base_url + path, params=params, **how)
 
     def post(self, path: str, json: Any, params: Mapping[str, Any] | None = None) -> Reply:
         """A POST that reads: it is retried as a GET is."""
-        return self.ask("POST", self.base_url + path, params=params, json=json)
+        with self._slots:
+            return self.ask("POST", self.base_url + path, params=params, json=json)
 
     def ask(
         self,
@@ -241,7 +243,7 @@ class Api:
         return self._reply(method, url, response, decode)
 
     def together(self, calls: Sequence[Callable[[], T]]) -> list[T]:
-        """The calls' results in their order, `max_in_flight` of them under way at a time."""
+        """The calls' results in their order, several of them under way at a time."""
         if self.max_in_flight == 1 or len(calls) < 2:
             return [call() for call in calls]
         with ThreadPoolExecutor(self.max_in_flight) as pool:
@@ -268,7 +270,8 @@ class Api:
         self.meter.check()
         with self._numbering:
             self.meter.requests += 1
-            return next(self._numbers)
+            self.sent += 1
+            return self.sent
 
     def not_trusted(self, request: requests.PreparedRequest, error: BaseException) -> VendorError:
         return VendorError(

@@ -95,7 +95,8 @@ class Night:
 class Windowed:
     """An endpoint with a time filter. `read` gets the API, the night and one window of it.
 
-    `step`: the widest window asked for. `keeps`: how far back the vendor still answers.
+    `step`: the widest window asked for. `keeps`: how far back the vendor still answers. `apart`:
+    no reading of a window rests on that of another, so several may be read side by side.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Windowed:
     step: timedelta
     read: Callable[[Api, Night, Window], Read]
     keeps: timedelta | None = None
+    apart: bool = False
 
     def __post_init__(self) -> None:
         if self.step <= timedelta(0):

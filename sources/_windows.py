@@ -5,8 +5,10 @@ differ and rows arrive late. Each night starts at the cursor less the lookback, 
 after they appeared; once a week it starts 30 days back.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections import deque
+from collections.abc import Hashable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -18,6 +20,7 @@ DEEP_EVERY = timedelta(days=7)
 DEEP_BACK = timedelta(days=30)
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
+AHEAD_ROWS = 3_000  # that windows begun before their turn may hold, as far as can be foretold
 
 
 def first_instant(endpoint: Windowed, night: Night) -> datetime:
@@ -131,23 +134,81 @@ def forget_span(endpoint: Windowed, night: Night, span: Window) -> dict[str, Any
 def _read_all(
     endpoint: Windowed, api: Api, night: Night, windows: list[Window]
 ) -> Iterator[tuple[Window, Read]]:
-    """Read the windows in turn; one that stopped early is gone on with until its end."""
-    for window in windows:
-        step = endpoint.step
-        rest: Window | None = window
-        while rest:
-            api.meter.check()
-            part = replace(rest, end=min(rest.end, rest.start + step))
-            try:
-                read = endpoint.read(api, night, part)
-            except VendorError as error:
-                raise error.at(f"{endpoint.name} {part}") from error
-            until = read.until or part.end
-            # one that was cut short was too wide for its rows: go on as wide as fitted, then wider
-            growth = 1.0 if until < part.end else 1.5
-            step = min(endpoint.step, growth * (until - part.start))
-            yield Window(part.start, until), read
-            rest = Window(until, rest.end) if until < rest.end else None
+    """Read the windows in turn; one that stopped early is gone on with until its end.
+
+    Windows that may be read side by side are begun before it is their turn. A row that was asked
+    for again meanwhile is newer than what such a window holds of it: then the window is read anew.
+    """
+    todo = deque(windows)
+    begun: deque[tuple[Window, int, Future[Read]]] = deque()
+    passed: list[tuple[int, set[Hashable]]] = []  # keys of what was read, and the last request
+    ahead = 0
+    with _helping(api) as pool:
+        while todo or begun:
+            while todo and len(begun) <= ahead:
+                window, sent = todo.popleft(), api.sent
+                begun.append((window, sent, pool.submit(_ask, endpoint, api, night, window)))
+            window, sent, future = begun.popleft()
+            read, step = future.result(), endpoint.step
+            part = window
+            while True:
+                if _is_overtaken(read, sent, passed):
+                    read = _ask(endpoint, api, night, part)
+                until = read.until or part.end
+                yield Window(part.start, until), read
+                if begun:
+                    passed = [each for each in passed if each[0] > begun[0][1]]
+                    passed.append((api.sent, _keys(read)))
+                ahead = _windows_ahead(endpoint, api, read)
+                if until >= window.end:
+                    break
+                # one that was cut short was too wide for its rows: go on as wide as fitted, then
+                # wider
+                growth = 1.0 if until < part.end else 1.5
+                step = min(endpoint.step, growth * (until - part.start))
+                part = Window(until, min(window.end, until + step))
+                sent, read = api.sent, _ask(endpoint, api, night, part)
+
+
+def _ask(endpoint: Windowed, api: Api, night: Night, part: Window) -> Read:
+    api.meter.check()
+    try:
+        return endpoint.read(api, night, part)
+    except VendorError as error:
+        raise error.at(f"{endpoint.name} {part}") from error
+
+
+@contextmanager
+def _helping(api: Api) -> Iterator[ThreadPoolExecutor]:
+    """Threads for windows; what none has begun when the reading ends is not begun."""
+    pool = ThreadPoolExecutor(api.max_in_flight)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _windows_ahead(endpoint: Windowed, api: Api, last: Read) -> int:
+    """How many windows are begun before their turn: what they hold waits in memory."""
+    if not endpoint.apart or api.max_in_flight == 1:
+        return 0
+    rows = max((len(rows) for table, rows in last.rows.items() if not table.is_child), default=0)
+    return min(api.max_in_flight, max(1, AHEAD_ROWS // (rows + 1)))
+
+
+def _is_overtaken(read: Read, sent: int, passed: list[tuple[int, set[Hashable]]]) -> bool:
+    """Whether a row of it was asked for again, in an earlier window, after it was begun."""
+    later = [keys for last, keys in passed if last > sent]
+    return bool(later) and not _keys(read).isdisjoint(set().union(*later))
+
+
+def _keys(read: Read) -> set[Hashable]:
+    return {
+        (table.name, *table.key_of(row))
+        for table, rows in read.rows.items()
+        if not table.is_child
+        for row in rows
+    }
 
 
 def _parents(read: Read) -> tuple[str, ...]:

@@ -265,6 +265,6 @@ VENDOR = Vendor(
     secrets=("access_token",),
     page_sizes=(1, 100),
     connect=connect,
-    endpoints=(Windowed(NAME, (INSIGHTS,), STEP, campaign_insights, keeps=KEEPS),),
+    endpoints=(Windowed(NAME, (INSIGHTS,), STEP, campaign_insights, keeps=KEEPS, apart=True),),
     probe=probe,
 )

@@ -230,7 +230,13 @@ VENDOR = Vendor(
     page_sizes=(1, 5000),
     connect=connect,
     endpoints=(
-        Windowed("interactions", (INTERACTIONS, CHANNELS, EVENTS), timedelta(days=7), interactions),
+        Windowed(
+            "interactions",
+            (INTERACTIONS, CHANNELS, EVENTS),
+            timedelta(days=7),
+            interactions,
+            apart=True,
+        ),
     ),
     probe=probe,
 )

@@ -80,13 +80,34 @@ def test_any_page_size_gives_each_row_once(house: MakeHouse, case: Case, page_si
         assert_holds(home, fake)
 
 
+@pytest.mark.parametrize("in_flight", [1, 4])
 def test_rows_that_move_between_pages_are_neither_lost_nor_doubled(
-    house: MakeHouse, fake: Fake
+    house: MakeHouse, fake: Fake, in_flight: int
 ) -> None:
-    home = house(fake, **{f"{fake.vendor}__page_size": 20})
+    sizes = {f"{fake.vendor}__page_size": 20, f"{fake.vendor}__max_in_flight": in_flight}
+    home = house(fake, **sizes)
+    fake.latency = 0.005
     fake.shift_once()
     assert home.run() == 0, home.error(fake.vendor)
     assert_holds(home, fake)
+    fake.change()
+    assert home.run() == 0, home.error(fake.vendor)
+    assert_holds(home, fake)
+    assert fake.busiest <= in_flight
+
+
+@pytest.mark.parametrize("name", ["vonage", "avaamo"])
+def test_windows_are_read_side_by_side_within_what_the_vendor_permits(
+    house: MakeHouse, name: str
+) -> None:
+    with CASES[name].fake() as fake:
+        fake.seed(120)
+        fake.latency = 0.02
+        fake.faults.append(Fault("status", status=503, times=3, skip=5))
+        home = house(fake, **{f"{name}__max_in_flight": 3})
+        assert home.run() == 0, home.error(name)
+        assert_holds(home, fake)
+        assert fake.busiest == 3
 
 
 # --- faults that pass ----------------------------------------------------------------------------

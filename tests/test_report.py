@@ -465,14 +465,14 @@ def test_a_page_that_fails_leaves_the_earlier_one(
     assert len(list(tmp_path.glob("*.html*")) + list(tmp_path.glob(".*html*"))) == 1
 
 
-def test_other_commands_do_not_import_what_the_page_needs(tmp_path: Path) -> None:
+def test_commands_that_look_import_nothing_heavy(tmp_path: Path) -> None:
     home = ReportHouse(tmp_path)
     home.publish()
     script = (
         "import sys, pipelines.__main__ as main\n"
         "try: main.app(sys.argv[1:], standalone_mode=False)\n"
         "except BaseException: pass\n"
-        "print('\\nIMPORTED', [m for m in ('pygal', 'jinja2', 'pipelines.report') "
+        "print('\\nIMPORTED', [m for m in ('dlt', 'dbt', 'pyarrow', 'pygal', 'jinja2') "
         "if m in sys.modules])"
     )
     for command in ("--help", "status"):

@@ -1,5 +1,6 @@
 """Windows tile the span, and each night asks for what may have changed and no more."""
 
+import threading
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -8,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources._api import Api, Meter, StaticHeaders
+from sources._api import Api, Meter, Row, StaticHeaders
 from sources._endpoints import Night, Read, Window, Windowed
+from sources._errors import VendorError
+from sources._tables import Table
 from sources._windows import (
     narrowed,
     nightly,
@@ -103,7 +106,7 @@ def test_a_window_that_ends_before_it_starts_cannot_be_made() -> None:
         Window(datetime(2026, 1, 1), NOW)  # noqa: DTZ001
 
 
-def api() -> Api:
+def api(max_in_flight: int = 1) -> Api:
     return Api(
         "vendor",
         "http://127.0.0.1:1",
@@ -111,6 +114,7 @@ def api() -> Api:
         auth=StaticHeaders({}),
         secrets=[],
         requests_per_minute=600,
+        max_in_flight=max_in_flight,
         meter=Meter(),
     )
 
@@ -146,6 +150,79 @@ def test_a_window_with_too_many_rows_is_narrowed_until_they_fit(
         window = narrower
     else:
         raise AssertionError("it is narrowed without end")
+
+
+THINGS = Table("things", key=("id",), fields={"id": "int", "version": "int"})
+
+
+class Things:
+    """A vendor of three windows, of which the last two are read side by side: `overlapping` says
+    whether a row of the last is asked for again in the one before, which takes longer."""
+
+    def __init__(self, *, overlapping: bool) -> None:
+        self.overlapping = overlapping
+        self.asked: list[date] = []
+        self.last_was_read = threading.Event()
+
+    def read(self, api: Api, _night: Night, window: Window) -> Read:
+        self.asked.append(window.start.date())
+        rows: list[Row] = []
+        if window.start == FIRST + timedelta(days=7):
+            assert self.last_was_read.wait(30)
+            rows = [self._row(api, 1 if self.overlapping else 2)]
+        elif window.start == FIRST + timedelta(days=14):
+            rows = [self._row(api, 1)]
+            self.last_was_read.set()
+        return Read({THINGS: rows})
+
+    def _row(self, api: Api, number: int) -> Row:
+        api.sent += 1
+        return {"id": number, "version": api.sent}
+
+
+FIRST = NOW - timedelta(days=21)
+
+
+@pytest.mark.parametrize("overlapping", [True, False])
+def test_of_windows_side_by_side_the_version_asked_for_last_is_the_last(overlapping: bool) -> None:
+    vendor = Things(overlapping=overlapping)
+    things = Windowed("things", (THINGS,), timedelta(days=7), vendor.read, apart=True)
+    read = read_nightly(things, api(4), night(start_date=FIRST.isoformat()))
+    slices = [[row for rows in piece.rows.values() for row in rows] for piece in read]
+    if overlapping:
+        assert slices == [[], [{"id": 1, "version": 2}], [{"id": 1, "version": 3}]]
+        assert len(vendor.asked) == 4
+    else:
+        assert slices == [[], [{"id": 2, "version": 2}], [{"id": 1, "version": 1}]]
+        assert len(vendor.asked) == 3
+
+
+def test_windows_that_rest_on_each_other_are_read_in_turn() -> None:
+    at_work: list[Window] = []
+
+    def read(_api: Api, known: Night, window: Window) -> Read:
+        assert not at_work
+        at_work.append(window)
+        count = known.state("things").get("count", 0) + 1
+        assert at_work.pop() == window
+        return Read({}, state={"count": count})
+
+    slices = list(read_nightly(endpoint(read=read), api(4), night(start_date="2026-01-01")))
+    assert [piece.state["count"] for piece in slices] == list(range(1, len(slices) + 1))
+
+
+def test_the_failure_of_a_window_comes_after_those_before_it() -> None:
+    def read(_api: Api, _night: Night, window: Window) -> Read:
+        if window.end == NOW:
+            raise VendorError("down")
+        return Read({})
+
+    things = endpoint(read=read, apart=True)
+    slices = read_nightly(things, api(4), night(start_date=FIRST.isoformat()))
+    assert next(slices).label == "2026-02-08 04:00..2026-02-15 04:00Z"
+    assert next(slices).label == "2026-02-15 04:00..2026-02-22 04:00Z"
+    with pytest.raises(VendorError, match="down"):
+        next(slices)
 
 
 def test_the_cursor_is_where_the_vendor_says_and_never_goes_back() -> None:

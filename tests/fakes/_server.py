@@ -84,6 +84,7 @@ class Fake:
 
     `now` is the vendor's clock; tests may set it to a function of their own.
     `latency` delays each reply by so many seconds.
+    `busiest` is the greatest number of requests that were under way at once.
     `rewrites` are (path pattern, function of the decoded body) pairs applied to good replies.
     """
 
@@ -96,6 +97,7 @@ class Fake:
     def __init__(self, *, certificate: Path | None = None) -> None:
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.latency = 0.0
+        self.busy = self.busiest = 0
         self.seen: list[tuple[Ask, int]] = []
         self.faults: list[Fault] = []
         self.rewrites: list[tuple[str, Callable[[Any], Any]]] = []
@@ -184,12 +186,16 @@ class Fake:
     def _serve(self, handler: BaseHTTPRequestHandler) -> None:
         ask = _read(handler)
         with self.lock:
+            self.busy += 1
+            self.busiest = max(self.busiest, self.busy)
             fault = next((f for f in self.faults if f.strikes(ask)), None)
             answer = _faulty(fault) if fault else None
             if answer is None:
                 answer = self._rewritten(ask, self.answer(ask))
             self.seen.append((ask, answer.status))
         time.sleep(self.latency + (fault.seconds if fault else 0.0))
+        with self.lock:  # before the reply: whoever has it may ask again at once
+            self.busy -= 1
         if fault and fault.kind == "reset":
             _reset(handler)
             return
