@@ -21,6 +21,7 @@ os.environ.update(
     RUNTIME__LOG_LEVEL="CRITICAL",  # a failed job's trace quotes rows; its error is told by us
     NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID="true",
     LOAD__DELETE_COMPLETED_JOBS="true",
+    LOAD__TRUNCATE_STAGING_DATASET="true",  # or each checkpoint writes what was merged once more
 )
 
 from sources._api import Meter

@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from ._api import Api, Login, Meter, Row, StaticHeaders, field_of, rows_of, without
+from ._api import Api, Login, Meter, Row, StaticHeaders, field_of, rows_of
 from ._endpoints import Finding, Night, Read, Vendor, Window, Windowed
 from ._errors import VendorError
 from ._paging import Page, numbered_pages, settled
@@ -182,31 +182,27 @@ def _text(moment: datetime) -> str:
 
 
 def _three_tables(items: list[Row]) -> dict[Table, list[Row]]:
-    """Interactions, channels and events, each row under its parents' names and position."""
-    channels = [
-        {"interaction_guid": item["guid"], "position": position, **channel}
-        for item in items
-        for position, channel in enumerate(_children(item, "channels"))
-    ]
-    events = [
-        {
-            "interaction_guid": channel["interaction_guid"],
-            "channel_position": channel["position"],
-            "position": position,
-            **event,
-        }
-        for channel in channels
-        for position, event in enumerate(_children(channel, "events"))
-    ]
-    return {
-        INTERACTIONS: [without(item, "channels") for item in items],
-        CHANNELS: [without(channel, "events") for channel in channels],
-        EVENTS: events,
-    }
+    """Interactions, channels and events, each row under its parents' names and position. The rows
+    are taken apart in place: copies of a million events cost a quarter of a load's building."""
+    channels: list[Row] = []
+    events: list[Row] = []
+    for item in items:
+        guid = item["guid"]
+        for position, channel in enumerate(_children(item, "channels")):
+            for number, event in enumerate(_children(channel, "events")):
+                event["interaction_guid"] = guid
+                event["channel_position"] = position
+                event["position"] = number
+                events.append(event)
+            channel["interaction_guid"] = guid
+            channel["position"] = position
+            channels.append(channel)
+    return {INTERACTIONS: items, CHANNELS: channels, EVENTS: events}
 
 
 def _children(row: Row, name: str) -> list[Row]:
-    return rows_of(row.get(name) or [], f"{PATH}: '{name}'")
+    """Taken out of their parent."""
+    return rows_of(row.pop(name, None) or [], f"{PATH}: '{name}'")
 
 
 def probe(api: Api, night: Night) -> Iterator[Finding]:
