@@ -390,6 +390,10 @@ def rows_of(value: Any, place: str) -> list[Row]:
     return value
 
 
+def without(row: Row, name: str) -> Row:
+    return {key: value for key, value in row.items() if key != name}
+
+
 _KINDS: dict[type, str] = {
     dict: "an object",
     list: "a list",
