@@ -140,6 +140,12 @@ def calls_of(root: Path) -> dict[str, int]:
     return counts
 
 
+def cost_of(root: Path) -> dict[str, float]:
+    """`cpu_seconds` and `peak_kb` of the last command that ended by itself."""
+    cost: dict[str, float] = json.loads((root / "cost.json").read_text())
+    return cost
+
+
 def _context() -> ForkServerContext:
     global _made
     if _made is None:
@@ -201,6 +207,9 @@ def _live(
     finally:
         if file_limit is None:
             Path("calls.json").write_text(json.dumps(counts))
+            used = resource.getrusage(resource.RUSAGE_SELF)
+            cost = {"cpu_seconds": used.ru_utime + used.ru_stime, "peak_kb": used.ru_maxrss}
+            Path("cost.json").write_text(json.dumps(cost))
 
 
 def _arm(death: Death | None) -> dict[str, int]:

@@ -1,30 +1,32 @@
-"""Many nights of one warehouse in one process, the clock moved on a day each time."""
+"""Many nights of one warehouse, each a process of its own, the clock moved on a day each time."""
 
 import random
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from pipelines import catalog
 from tests.attacks import a_fault
 from tests.cases import CASES
+from tests.dying import Command, cost_of
 from tests.fakes._server import Fake
 from tests.fakes.dialer import DialerFake
-from tests.house import House, assert_holds, assert_table
+from tests.house import House, assert_table
 
+MARTS_EVERY = 7  # nights
 MOST_WAVES = 6  # campaigns of the dialer at a time, or each night would ask for more than the last
 
 
 @dataclass(frozen=True)
 class Nightly:
-    """What one night cost. Sizes in bytes."""
+    """What one night cost. Sizes in bytes; `seconds` of CPU, and the peak of `memory`."""
 
     seconds: float
-    memory: int
+    memory: float
     work: int
     published: int
     residue: int  # of the work folder besides the work file
@@ -40,8 +42,9 @@ class Life:
     def __str__(self) -> str:
         first, last = self._quarter(1), self._quarter(3)
         return (
-            f"{len(self.nights)} nights: a night took {_median(first, lambda n: n.seconds):.2f} s "
-            f"in the second quarter and {_median(last, lambda n: n.seconds):.2f} s in the last, "
+            f"{len(self.nights)} nights: a night without marts took "
+            f"{_median(first, lambda n: n.seconds):.2f} s of CPU in the second quarter and "
+            f"{_median(last, lambda n: n.seconds):.2f} s in the last, "
             f"memory {_median(first, lambda n: n.memory) / 1e6:.0f} and "
             f"{_median(last, lambda n: n.memory) / 1e6:.0f} MB; published "
             f"{self.nights[-1].published / 1e6:.1f} MB (compact {self.compact / 1e6:.1f}), work "
@@ -75,8 +78,10 @@ def live(
             fake.now = lambda: clock[0]
             fake.seed(rows)
         house = House(root, *fakes, **{f"{v}__requests_per_minute": 60_000 for v in vendors})
-        for _ in range(nights):
-            lived.append(_night(house, fakes, clock[0], rng))
+        for number in range(1, nights + 1):
+            night = _night(house, fakes, clock[0], rng, marts=number % MARTS_EVERY == 0)
+            if number % MARTS_EVERY:
+                lived.append(night)
             clock[0] += timedelta(days=1)
             for fake in fakes:
                 _day(fake)
@@ -89,14 +94,19 @@ def live(
 
 
 def _holds(house: House, fake: Fake) -> None:
-    if not isinstance(fake, DialerFake):
-        assert_holds(house, fake)
-        return
+    """What the vendor holds is there. Two edges that nobody need agree on are left out: the moment
+    at which the dialer deleted a campaign, and the minute at which a campaign of inwise has been
+    silent for 30 days."""
     for name, rows in fake.expected().items():
-        if name == "campaigns":  # nobody knows at what time one was deleted
+        held = house.rows(fake.vendor, name)
+        if (fake.vendor, name) == ("dialer", "campaigns"):
             ids = {row["id"]: row["deleted_at"] is None for row in rows}
-            held = {r["id"]: r["deleted_at"] is None for r in house.rows("dialer", name)}
-            assert held == ids
+            assert {r["id"]: r["deleted_at"] is None for r in held} == ids
+        elif name == "activities_summary":
+            counted = {row["campaign_id"]: row for row in held}
+            assert [counted[row["campaign_id"]] | row for row in rows] == [
+                counted[row["campaign_id"]] for row in rows
+            ]
         else:
             assert_table(house, fake.vendor, name, rows)
 
@@ -109,31 +119,29 @@ def _day(fake: Fake) -> None:
             fake.remove_campaign(next(iter(fake.campaigns)))
 
 
-def _night(house: House, fakes: Sequence[Fake], now: datetime, rng: random.Random) -> Nightly:
+def _night(
+    house: House, fakes: Sequence[Fake], now: datetime, rng: random.Random, *, marts: bool
+) -> Nightly:
     if rng.random() < 0.3:
         fault = a_fault(rng)
         fault.times = min(fault.times, 2)
         rng.choice(fakes).faults.append(fault)
-    started = time.monotonic()
-    house.run(now=now)
-    seconds = time.monotonic() - started
+    clock = {"pipelines.__main__._now": partial(datetime.fromisoformat, now.isoformat())}
+    arguments = ["run"] if marts else ["run", "--no-marts"]
+    ended = Command(house.root, house.environ, arguments, patches=clock).wait()
+    assert ended.code in (0, 1), ended.output
+    cost = cost_of(house.root)
     published, work = house.config.published, house.config.work_dir / "work.duckdb"
     rest = [p for p in house.config.work_dir.rglob("*") if p.is_file() and p != work]
     return Nightly(
-        seconds,
-        _memory(),
+        cost["cpu_seconds"],
+        cost["peak_kb"] * 1024,
         work.stat().st_size,
         published.stat().st_size,
         sum(p.stat().st_size for p in rest),
         len(rest),
         sum(n for (n,) in house.sql("select estimated_size from duckdb_tables()")),
     )
-
-
-def _memory() -> int:
-    """Resident bytes of this process."""
-    pages = Path("/proc/self/statm").read_text().split()[1]
-    return int(pages) * 4096
 
 
 def _compact_size(house: House) -> int:

@@ -1,7 +1,6 @@
 """The attacks of `make chaos`, each a few times and small; longer with `make chaos`."""
 
 import random
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -114,7 +113,7 @@ def test_two_at_once(siege: MakeSiege) -> None:
 
 def test_a_long_life_stays_flat(tmp_path: Path) -> None:
     life = longlife.live(tmp_path, 25, 10, ("avaamo",), rows=20)
-    assert threading.active_count() < 60
-    assert life.grows(lambda n: n.memory) < 1.5, str(life)
+    assert life.grows(lambda n: n.memory) < 1.15, str(life)
+    assert life.grows(lambda n: n.seconds) < 1.5, str(life)
     assert life.grows(lambda n: n.residue) < 2, str(life)
-    assert life.nights[-1].published < 4 * life.compact, str(life)
+    assert life.nights[-1].published < 3 * life.compact, str(life)
