@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test check bench profile chaos run
+.PHONY: install demo test check audit bench profile chaos run
 
 install: .venv/.installed
 
@@ -22,6 +22,9 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+audit: install
+	$(BIN)/python -m tests.advisories
 
 bench: install
 	$(BIN)/python -m tests.bench
