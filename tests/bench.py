@@ -8,18 +8,19 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from pipelines import catalog, warehouse
+from pipelines import catalog, config, warehouse
 from pipelines.show import print_table
 
 PROJECT = Path(__file__).parent.parent
@@ -43,7 +44,7 @@ def main() -> None:
     print(f"{versions}; median of {options.runs}\n")
     rows = [*_first_load(options.rows, options.runs), *_late(options.rows, options.runs)]
     rows += [*_memory(options.rows), *_computing(options.rows * 5 // 2, options.runs)]
-    rows += _night(options.runs)
+    rows += [*_night(options.runs), *_changes(options.runs), *_publish(), *_starts(options.runs)]
     print_table(["work", "seconds", "CPU", "peak MB", "ratio"], rows)
 
 
@@ -75,10 +76,8 @@ def _late(count: int, runs: int) -> list[list[object]]:
             folder.mkdir()
             measured.append(_outreach(environ | four, folder))
         ours = _median(measured)
-        with warehouse.reading(folder / "warehouse.duckdb") as connection:
-            (requests,) = connection.execute("select sum(requests) from ops.runs").fetchone() or (
-                0,
-            )
+        requests = _sum_of_runs(folder, "requests")
+        whole = _outreach(environ | four, marts=True)
     waiting = requests * LATE
     ratios = ", ".join(
         f"{ours.seconds / seconds:.0%} of {what}"
@@ -100,6 +99,11 @@ def _late(count: int, runs: int) -> list[list[object]]:
             None,
         ],
         [f"{what}, outreach run --no-marts", *_figures(ours), ratios],
+        [
+            f"{what}, outreach run",
+            *_figures(whole),
+            f"{whole.seconds / parquet.seconds:.0%} of parquet",
+        ],
     ]
 
 
@@ -147,6 +151,91 @@ def _night(runs: int) -> list[list[object]]:
     return [["a night with nothing new, five vendors", *_figures(measured), None]]
 
 
+def _changes(runs: int) -> list[list[object]]:
+    """Nights of all five vendors with replies 50 ms late: nothing new, and about 1,000 changes."""
+    with (
+        _serving(dict.fromkeys(catalog.NAMES, 3_000), 0.05) as (environ, change),
+        tempfile.TemporaryDirectory() as at,
+    ):
+        folder = Path(at)
+        _outreach(environ, folder)
+        before, quiet, busy = _sum_of_runs(folder, "rows"), [], []
+        for _ in range(runs):
+            quiet.append(_outreach(environ, folder))
+            change()
+            busy.append(_outreach(environ, folder))
+        rows = (_sum_of_runs(folder, "rows") - before) // runs
+    ratio = f"{_median(busy).seconds / _median(quiet).seconds:.1f} times, {rows:,} rows a pair"
+    what = "a night of five vendors at 50 ms, --no-marts"
+    return [
+        [f"{what}, nothing new", *_figures(_median(quiet)), None],
+        [f"{what}, 1,000 changes each", *_figures(_median(busy)), ratio],
+    ]
+
+
+def _publish(gigabytes: float = 2.0) -> list[list[object]]:
+    """A publish of a large warehouse, beside a copy of the same file with fsync."""
+    with tempfile.TemporaryDirectory() as at:
+        settings = config.load(Path(at), {})
+        connection = warehouse.open_work(settings, lambda _text: None)
+        connection.execute(
+            "create table ops.filler as select md5(range::varchar) as a, md5(range::varchar) as b "
+            "from range(?)",
+            [round(gigabytes * 27_000_000)],
+        )
+        connection.execute("checkpoint")
+        work, copy = warehouse.work_path(settings), Path(at) / "copy"
+        copying = _clocked(lambda: _copy_durably(work, copy))
+        copy.unlink()
+        publish = _clocked(lambda: warehouse.publish(settings, connection, "bench", print))
+        size = settings.published.stat().st_size / 1e9
+    return [
+        [f"a copy of {size:.1f} GB with fsync", round(copying, 1), None, None, None],
+        [
+            f"a publish of {size:.1f} GB",
+            round(publish, 1),
+            None,
+            None,
+            f"{publish / copying:.1f} times",
+        ],
+    ]
+
+
+def _copy_durably(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+    with target.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _clocked(act: Callable[[], None]) -> float:
+    started = time.monotonic()
+    act()
+    return time.monotonic() - started
+
+
+def _starts(runs: int) -> list[list[object]]:
+    """What a command takes that only looks, beside a bare Python."""
+    with fakes(dict.fromkeys(catalog.NAMES, 100)) as environ, tempfile.TemporaryDirectory() as at:
+        _outreach(environ, Path(at))
+        commands = {"python -c pass": ["-c", "pass"]}
+        commands |= {f"outreach {a}": ["-m", "pipelines", a] for a in ("--help", "status")}
+        return [
+            [name, round(measured.seconds, 2), round(measured.cpu, 2), None, None]
+            for name, arguments in commands.items()
+            for measured in [
+                _median(
+                    [_timed([sys.executable, *arguments], Path(at), environ) for _ in range(runs)]
+                )
+            ]
+        ]
+
+
+def _sum_of_runs(folder: Path, column: str) -> int:
+    with warehouse.reading(folder / "warehouse.duckdb") as connection:
+        found = connection.execute(f'select sum("{column}") from ops.runs').fetchone()
+    return int(found[0]) if found else 0
+
+
 def _figures(measured: Measured) -> list[object]:
     return [round(measured.seconds, 1), round(measured.cpu, 1), round(measured.peak_mb)]
 
@@ -162,13 +251,30 @@ def _median(measured: list[Measured]) -> Measured:
 @contextmanager
 def fakes(rows: dict[str, int], late: float = 0.0) -> Iterator[dict[str, str]]:
     """The fakes in another process, each reply `late` seconds; the environment that leads there."""
+    with _serving(rows, late) as (environ, _):
+        yield environ
+
+
+@contextmanager
+def _serving(
+    rows: dict[str, int], late: float
+) -> Iterator[tuple[dict[str, str], Callable[[], None]]]:
+    """Besides the environment, what lets about 1,000 rows of each vendor change."""
     command = [sys.executable, "-m", "tests.bench_fakes", json.dumps(rows), str(late)]
     with subprocess.Popen(
         command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdout
+        to, back = process.stdin, process.stdout
+        assert to
+        assert back
+
+        def change() -> None:
+            to.write("change\n")
+            to.flush()
+            back.readline()
+
         try:
-            yield os.environ | json.loads(process.stdout.readline())
+            yield os.environ | json.loads(back.readline()), change
         finally:
             process.terminate()
 
