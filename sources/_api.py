@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -25,6 +25,8 @@ import requests
 from pyrate_limiter import Limiter, Rate
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from urllib3.exceptions import InvalidHeader
+from urllib3.util import Retry
 
 from ._errors import Stopped, VendorError
 
@@ -164,6 +166,7 @@ class _Gate(HTTPAdapter):
         except requests.exceptions.SSLError as error:  # no retry would mend it
             raise self._api.not_trusted(request, error) from None
         response.sent_as = number  # type: ignore[attr-defined]  # travels with the reply
+        self._api.heed(response)
         return response
 
 
@@ -205,6 +208,7 @@ class Api:
         self.sent = 0  # requests that have left; each reply tells which one it answers
         self._numbering = threading.Lock()
         self._slots = threading.BoundedSemaphore(max_in_flight)
+        self._resting_until = 0.0  # monotonic
 
     # --- asking --------------------------------------------------------------------------------
 
@@ -264,6 +268,8 @@ class Api:
                 f"{self.vendor}: {request.method} {urlsplit(url).path} is no documented read: "
                 "it was not sent"
             )
+        while (left := self._resting_until - time.monotonic()) > 0:
+            self.meter.wait(left)
         self.meter.check()
         while not self._limiter.try_acquire(self.vendor, blocking=False):
             self.meter.wait(0.1)
@@ -272,6 +278,14 @@ class Api:
             self.meter.requests += 1
             self.sent += 1
             return self.sent
+
+    def heed(self, response: requests.Response) -> None:
+        """Where one request is told to wait, those of the other threads wait with it."""
+        told = response.headers.get("Retry-After")
+        if response.status_code in (403, 429) and told:
+            with suppress(InvalidHeader):
+                seconds = min(Retry().parse_retry_after(told), LONGEST_WAIT)
+                self._resting_until = max(self._resting_until, time.monotonic() + seconds)
 
     def not_trusted(self, request: requests.PreparedRequest, error: BaseException) -> VendorError:
         return VendorError(

@@ -123,6 +123,25 @@ def test_the_rate_limit_holds_over_threads_and_shows_that_it_waits(server: Plain
     assert meter.requests == 12
 
 
+def test_where_one_request_is_told_to_wait_the_others_wait_with_it(server: Plain) -> None:
+    fault = Fault("status", status=429, headers={"Retry-After": "1"}, times=1)
+    server.faults = [fault]
+    answered: list[float] = []
+
+    def clocked(body: Any) -> Any:
+        answered.append(time.monotonic())
+        return body
+
+    server.rewrites = [("/read", clocked)]
+    api = connect(server, max_in_flight=3)
+    started = time.monotonic()
+    api.together([lambda: api.get("/read")] * 12)
+    assert fault.hits == 1
+    assert len(answered) == 12
+    # but for those that were under way when it was said
+    assert len([at for at in answered if at < started + 1]) <= 2
+
+
 def saw(condition: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + 20
     while not condition() and time.monotonic() < deadline:
