@@ -6,7 +6,7 @@ from pathlib import Path
 
 from . import marts, warehouse
 from .config import Config
-from .errors import ConfigError, Refused
+from .errors import ConfigError
 from .show import Show
 
 # dbt's page as it is, but for what a browser would miss, ask the network for, or cut short.
@@ -29,8 +29,6 @@ CHANGES = {
 
 def write_docs(config: Config, out: Path | None) -> None:
     """dbt's own catalog of the published file, which is only read, into `out`/index.html."""
-    if not config.published.exists():
-        raise Refused(f"there is no warehouse at {config.published} yet: `outreach run` makes it")
     with warehouse.reading_published(config) as connection:
         there = len(warehouse.tables_in(connection, "marts"))
     folder = out or config.published.parent / "catalog"

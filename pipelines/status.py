@@ -4,9 +4,11 @@ import json
 from datetime import date, datetime, timedelta
 from typing import Any
 
+import typer
+
 from . import catalog, warehouse
 from .config import EVERY_VENDOR, Config
-from .show import Show, print_table
+from .show import print_table
 
 COLUMNS = ("vendor", "table", "state", "last_good_load", "newest", "rows", "lag_hours", "error")
 
@@ -14,7 +16,9 @@ COLUMNS = ("vendor", "table", "state", "last_good_load", "newest", "rows", "lag_
 def print_status(config: Config, now: datetime, *, as_json: bool) -> int:
     """Prints a row per table; 1 where a vendor that is on is stale or never loaded."""
     if not config.published.exists():
-        Show().say(f"there is no warehouse at {config.published} yet: `outreach run` makes it")
+        typer.echo(warehouse.not_there(config), err=as_json)
+        if as_json:
+            print_json([])
         return 1
     with warehouse.reading_published(config) as connection:
         rows = freshness(config, connection, now)
@@ -26,8 +30,6 @@ def print_status(config: Config, now: datetime, *, as_json: bool) -> int:
 
 
 def print_json(rows: list[dict[str, Any]]) -> None:
-    import typer
-
     typer.echo(json.dumps(rows, default=_iso, indent=1))
 
 

@@ -262,7 +262,7 @@ def disk_trouble_told(config: Config) -> Iterator[None]:
     """What tells of a full disk or a damaged work file becomes DiskTrouble, with the mend."""
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # looked at, and raised again where it is none of the two
         cause = root_cause(error)  # dlt wraps DuckDB's errors
         full = isinstance(cause, OSError) and cause.errno in NO_ROOM
         if full or (isinstance(cause, duckdb.Error) and NO_ROOM_SAID.search(str(cause))):
@@ -355,6 +355,8 @@ def vendor_states(connection: Connection, vendor: str) -> dict[str, dict[str, An
 @contextmanager
 def reading_published(config: Config) -> Iterator[Connection]:
     """The published file for a command that only looks. Raises Refused where it cannot."""
+    if not config.published.exists():
+        raise Refused(not_there(config))
     try:
         with reading(config.published) as connection:
             yield connection
@@ -363,6 +365,10 @@ def reading_published(config: Config) -> Iterator[Connection]:
             f"{config.published} cannot be read: it is open for writing in another program, or it "
             f"is no warehouse of ours ({type(error).__name__})"
         ) from None
+
+
+def not_there(config: Config) -> str:
+    return f"there is no warehouse at {config.published} yet: `outreach run` makes it"
 
 
 # --- what a run writes besides the vendors' rows -------------------------------------------------

@@ -114,6 +114,9 @@ def test_status_tells_what_is_fresh_stale_off_and_failed(
 ) -> None:
     home = house(*fakes[:2])
     assert outreach(home, "status").returncode == 1
+    nothing = outreach(home, "status", "--json")
+    assert (nothing.returncode, json.loads(nothing.stdout)) == (1, [])
+    assert "there is no warehouse" in nothing.stderr
     fakes[1].faults.append(Fault("status", status=400, times=1000))
     home.run()
     done = outreach(home, "status", "--json")

@@ -24,8 +24,6 @@ def write(config: Config, now: datetime, out: Path | None = None) -> Path:
     target = (out or default_path(config)).absolute()
     told = "--out" if out else "[marts] report" if config.marts["report"] else "--out"
     refuse_unwritable(target, told)
-    if not config.published.exists():
-        raise Refused(f"there is no warehouse at {config.published} yet: `outreach run` makes it")
     with warehouse.reading_published(config) as connection:
         if "published" not in warehouse.tables_in(connection, "ops"):
             raise Refused(f"{config.published} is no warehouse of ours (it has no ops.published)")
