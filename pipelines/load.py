@@ -95,6 +95,7 @@ class VendorLoad:
             resource = _resource(endpoint.name, tables, built.piece.state)
             source = dlt.source(lambda: [resource], name=self.vendor.name)()
             self._pipeline.extract(source, loader_file_format="parquet")
+            tables.clear()  # dlt keeps the resource in a cycle, which is not collected for long
         with self._meter.timed("normalize"):
             load_ids = self._pipeline.normalize().loads_ids
         if not load_ids:  # no rows, and a state that is as it was
