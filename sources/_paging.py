@@ -16,6 +16,7 @@ from typing import Any, Literal
 from ._api import Api, Row
 from ._errors import VendorError
 
+MOST_PAGES = 1_000_000  # of one set; a vendor that says more is not to be believed
 READINGS = 6  # of one set, before it counts as never settling
 
 Key = Callable[[Row], Hashable]
@@ -133,6 +134,8 @@ def numbered_pages(
     """
     pages = [first or fetch(1)]
     while len(pages) < (last := pages[-1].pages or 0):
+        if last > MOST_PAGES:
+            raise VendorError(f"{place}: the vendor says that there are {last} pages")
         numbers = range(len(pages) + 1, last + 1)
         pages += api.together([lambda n=n: fetch(n) for n in numbers])  # type: ignore[misc]  # n is bound
     _refuse_repeats(pages, place)

@@ -152,7 +152,7 @@ def _read_all(
 
 def _parents(read: Read) -> tuple[str, ...]:
     return tuple(
-        str(row[table.key[0]])
+        str(row.get(table.key_fields[0]))
         for table, rows in read.rows.items()
         if table.kept == "replaced" and table.parent is None
         for row in rows

@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from ._api import Api, Login, Meter, Row, StaticHeaders, field_of, rows_of, without
+from ._api import Api, Fault, Login, Meter, Row, StaticHeaders, field_of, rows_of, without
 from ._endpoints import Finding, Night, Read, Vendor, Window, Windowed
 from ._errors import VendorError
 from ._paging import Page, numbered_pages, settled
@@ -173,8 +173,15 @@ def _page(api: Api, window: Window, limit: int, number: int) -> Page:
         reply.sent,
         total=field_of(meta, "totalCount", int, PATH),
         pages=field_of(meta, "pageCount", int, PATH),
-        up_to=parse_time(field_of(reply.body, "upTo", str, PATH)),
+        up_to=_up_to(reply.body),
     )
+
+
+def _up_to(body: Row) -> datetime:
+    try:
+        return parse_time(field_of(body, "upTo", str, PATH))
+    except (ValueError, OverflowError):
+        raise VendorError(f"{PATH}: 'upTo' is no ISO 8601 time") from None
 
 
 def _text(moment: datetime) -> str:
@@ -183,17 +190,18 @@ def _text(moment: datetime) -> str:
 
 def _three_tables(items: list[Row]) -> dict[Table, list[Row]]:
     """Interactions, channels and events, each row under its parents' names and position."""
+    items = [_with_list(item, "channels") for item in items]
     channels = [
-        {"interaction_guid": item["guid"], "position": position, **channel}
+        _with_list(channel, "events") | {"interaction_guid": item.get("guid"), "position": position}
         for item in items
         for position, channel in enumerate(_children(item, "channels"))
     ]
     events = [
-        {
+        event
+        | {
             "interaction_guid": channel["interaction_guid"],
             "channel_position": channel["position"],
             "position": position,
-            **event,
         }
         for channel in channels
         for position, event in enumerate(_children(channel, "events"))
@@ -203,6 +211,13 @@ def _three_tables(items: list[Row]) -> dict[Table, list[Row]]:
         CHANNELS: [without(channel, "events") for channel in channels],
         EVENTS: events,
     }
+
+
+def _with_list(row: Row, name: str) -> Row:
+    """The row, which cannot be loaded where `name` is something else than a list."""
+    if isinstance(row.get(name) or [], list):
+        return row
+    return without(row, name) | {"": Fault(f"{PATH}: '{name}' is no list")}
 
 
 def _children(row: Row, name: str) -> list[Row]:
