@@ -378,6 +378,14 @@ def field_of(body: Any, name: str, kind: type[T], place: str) -> T:
     return value
 
 
+def token_of(body: Any, name: str) -> str:
+    """The token of a login's reply, fit for a header."""
+    token = field_of(body, name, str, "the login")
+    if not token.isascii() or not token.isprintable() or not token.strip():
+        raise VendorError(f"the login: '{name}' is no token")
+    return token
+
+
 class Fault(str):
     """What is wrong with a row, found by its source. It stands in the row under no name, so that
     `arrow` refuses the row and no other."""

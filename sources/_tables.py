@@ -314,13 +314,13 @@ def _array(table: Table, field: str, kind: Kind, values: list[Any]) -> Any:
     try:
         inferred = pa.array(values)
         return _within_times(_as_kind(inferred, kind))
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+    except UnicodeEncodeError:
+        raise TypeChanged(f"{table.name}.{column_name(field)}: {NO_TEXT}") from None
+    except (ValueError, ArithmeticError, pa.ArrowTypeError, pa.ArrowNotImplementedError):
         index = next((i for i, v in enumerate(values) if not _fits(v, kind)), None)
         if index is None:
             raise TypeChanged(f"{table.name}.{column_name(field)}: a value out of range") from None
         raise _changed(table, field, _EXPECTED[kind], values[index]) from None
-    except UnicodeEncodeError:
-        raise TypeChanged(f"{table.name}.{column_name(field)}: {NO_TEXT}") from None
 
 
 NO_TEXT = "a text that is none: a lone surrogate, or bytes that are no UTF-8"

@@ -38,7 +38,19 @@ from urllib.parse import quote
 import jwt
 
 from . import _json
-from ._api import Api, Fault, Login, Meter, Row, StaticHeaders, T, field_of, rows_of, without
+from ._api import (
+    Api,
+    Fault,
+    Login,
+    Meter,
+    Row,
+    StaticHeaders,
+    T,
+    field_of,
+    rows_of,
+    token_of,
+    without,
+)
 from ._endpoints import REQUIRED, Finding, Listed, Night, Read, Slice, Vendor, Window, Windowed
 from ._errors import VendorError
 from ._paging import Found, Page, keyed_pages, settled
@@ -229,7 +241,7 @@ def connect(settings: Mapping[str, Any], meter: Meter) -> Api:
 def _token(body: Any) -> tuple[str, float | None]:
     """The access token and the second at which it ends, by the vendor's clock; None: unknown."""
     camel = isinstance(body, dict) and "access_token" not in body and "accessToken" in body
-    token = field_of(body, "accessToken" if camel else "access_token", str, "the login")
+    token = token_of(body, "accessToken" if camel else "access_token")
     try:
         ends = jwt.decode(token, options={"verify_signature": False}).get("exp")
     except jwt.PyJWTError:

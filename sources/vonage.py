@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from ._api import Api, Fault, Login, Meter, Row, StaticHeaders, field_of, rows_of, without
+from ._api import Api, Fault, Login, Meter, Row, StaticHeaders, field_of, rows_of, token_of, without
 from ._endpoints import Finding, Night, Read, Vendor, Window, Windowed
 from ._errors import VendorError
 from ._paging import Page, numbered_pages, settled
@@ -110,7 +110,7 @@ def connect(settings: Mapping[str, Any], meter: Meter) -> Api:
             "scope": "stats",
         }
         reply = api.ask("POST", settings["token_url"], data=form, auth=StaticHeaders({}))
-        token = field_of(reply.body, "access_token", str, "the login")
+        token = token_of(reply.body, "access_token")
         life = reply.body.get("expires_in")
         return token, time.time() + life if isinstance(life, int | float) else None
 
