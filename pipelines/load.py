@@ -92,7 +92,10 @@ class VendorLoad:
             place = f"{endpoint.name} {piece.label}"
             if not self._put_aside:
                 raise TypeChanged(self._how_to_go_on(place, error)) from None
-            piece, rejected = without_bad(piece, self._known, place)
+            try:
+                piece, rejected = without_bad(piece, self._known, place)
+            except TypeChanged as many:
+                raise many.at(place) from None
             made = self._arrow(piece)
         for table, (data, new_json) in made.items():
             known = self._known.setdefault(table.name, {})

@@ -50,7 +50,7 @@ class Progress:
     endpoint: str = ""
     label: str = ""
     rows: int = 0
-    put_aside: int = 0
+    put_aside: set[tuple[str, str, str]] = field(default_factory=set)
     error: str | None = None
     warnings: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
@@ -372,7 +372,7 @@ def _work(config: Config, job: Job, load: Any, progress: Progress) -> None:
         progress.status = "interrupted" if progress.meter.stop.is_set() else "failed"
         progress.error = printable(_root_cause(error))
     if progress.put_aside:
-        told = f"records put aside: {progress.put_aside}; ops.rejected says which and why"
+        told = f"records put aside: {len(progress.put_aside)}; ops.rejected says which and why"
         progress.warnings.append(told)
     progress.ended_at = datetime.now(UTC)
 
@@ -388,7 +388,7 @@ def _load_vendor(config: Config, job: Job, load: Any, progress: Progress) -> Non
             progress.endpoint, progress.label = endpoint.name, built.piece.label
             load.load(endpoint, built)
             progress.rows += len(built)
-            progress.put_aside += len(built.rejected)
+            progress.put_aside |= {(r.table, r.key, r.sha256) for r in built.rejected}
             progress.warnings += map(printable, built.piece.warnings)
             progress.held += map(printable, built.piece.held)
             progress.slice_loaded(progress)

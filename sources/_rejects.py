@@ -75,7 +75,10 @@ def bad_rows(table: Table, rows: Sequence[Row], known: Mapping[str, str]) -> dic
         if stop - start == 1:
             bad[start] = why
             if len(bad) > max(MOST_ROWS, MOST_SHARE * len(rows)):
-                raise TypeChanged(f"{why}; more than {len(bad) - 1} rows are so")
+                told = (
+                    "that is no bad record but a change of the vendor's; nothing was loaded of it"
+                )
+                raise TypeChanged(f"{why}; more than {len(bad) - 1} rows are so: {told}")
             return
         middle = (start + stop) // 2
         search(start, middle)

@@ -228,11 +228,11 @@ def _arrow(table: Table, rows: Sequence[Row], known: Mapping[str, str]) -> tuple
 
 def _refuse_faults(table: Table, rows: Sequence[Row]) -> None:
     """What the source found wrong with a row."""
-    for row in rows:
-        if "" in row:
-            fault = row[""]
-            told = fault if isinstance(fault, Fault) else f"{table.name}: a field without a name"
-            raise TypeChanged(str(told))
+    if "" not in set().union(*rows):
+        return
+    fault = next(row[""] for row in rows if "" in row)
+    told = fault if isinstance(fault, Fault) else f"{table.name}: a field without a name"
+    raise TypeChanged(str(told))
 
 
 def with_gone(table: Table, built: Any, parents: Sequence[str]) -> Any:

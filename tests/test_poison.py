@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from pipelines.report.words import moment
 from sources import _rejects
 from sources._json import dumps, loads
 from sources._rejects import bad_rows
@@ -110,6 +112,12 @@ def test_what_a_table_can_hold_arrives_as_it_is(vonage: VonageFake, home: House)
         column, value = next((c, v) for k, c, v in HELD.values() if k is change)
         found = home.sql(f'select "{column}" from vonage.interactions')
         assert [row[0] for row in found] == [value], column
+
+
+def test_the_ends_of_time_are_shown_on_any_clock() -> None:
+    last, first = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
+    assert moment(last, ZoneInfo("Asia/Tokyo")) == "31 Dec 23:59"
+    assert moment(first, ZoneInfo("America/New_York")) == "1 Jan 00:00"
 
 
 # --- what it cannot hold stops the vendor, by its place ------------------------------------------
@@ -370,7 +378,8 @@ def test_a_field_that_changed_for_all_is_no_bad_record(
         ]
         home = house(fake, avaamo__requests_per_minute=60_000, avaamo__put_aside=True)
         assert home.run() == 1
-        assert "rows are so" in home.error("avaamo")
+        assert "campaign_insights.language was a text" in home.error("avaamo")
+        assert "more than 3 rows are so" in home.error("avaamo")
         assert rejected(home) == []
 
 
