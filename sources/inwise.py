@@ -374,21 +374,28 @@ def active_campaigns(night: Night) -> list[str]:
 
 def activities_summary(api: Api, night: Night) -> Iterator[Slice]:
     """The vendor's own counters of each active campaign, as they stand today (UTC)."""
-    rows, warnings = list[Row](), list[str]()
-    for campaign in active_campaigns(night):
+    rows, warnings, refused = list[Row](), list[str](), list[VendorError]()
+    campaigns = active_campaigns(night)
+    for campaign in campaigns:
         place = f"{BASE}/activitiesSummary campaign {campaign}"
         try:
             body = api.get(f"{BASE}/activitiesSummary", {"campaign_id": campaign}).body
         except VendorError as error:
-            if error.status != 404:
+            if error.status == 404:
+                warnings.append(f"{place}: the vendor does not know it any more")
+            elif error.status in (400, 422):  # an id of an event that was none
+                warnings.append(f"{place}: {error}")
+                refused.append(error)
+            else:
                 raise
-            warnings.append(f"{place}: the vendor does not know it any more")
             continue
         if not isinstance(body, dict):
             raise VendorError(f"{place}: the reply is no object")
         if not body.keys() & set(COUNTERS):
             raise VendorError(f"{place}: the reply has none of the documented counters")
         rows.append(body | {"campaign_id": campaign, "observed_on": night.now.date()})
+    if len(refused) == len(campaigns) > 1:
+        raise refused[0].at("every campaign is refused")
     yield Slice({SUMMARY: rows}, {}, f"{len(rows)} campaigns", warnings=tuple(warnings))
 
 

@@ -349,6 +349,18 @@ def test_a_bad_record_of_the_read_once_feed_is_put_aside_and_the_others_kept(
         assert {row[1] for row in rejected(home)} == {"recent_activities"}
 
 
+def test_an_event_of_a_campaign_that_is_none_sticks_in_no_later_night(house: MakeHouse) -> None:
+    with InwiseFake() as fake:
+        fake.seed(20)
+        fake.rewrites = [
+            ("/activities$", lambda b: [r | {"campaign_id": "x"} for r in b[:1]] + b[1:])
+        ]
+        home = house(fake, inwise__requests_per_minute=60_000)
+        assert home.run() == 0, home.error("inwise")
+        ((warnings,),) = home.sql("select warnings from ops.runs")
+        assert "activitiesSummary campaign x" in warnings
+
+
 @pytest.mark.parametrize("time", ["0000-01-01 00:00:00", "0001-01-01 00:00:00", "soon", 5])
 def test_a_local_time_that_is_none_is_put_aside(house: MakeHouse, time: Any) -> None:
     with InwiseFake() as fake:
