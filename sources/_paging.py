@@ -17,6 +17,7 @@ from ._api import Api, Row
 from ._errors import VendorError
 
 MOST_PAGES = 1_000_000  # of one set; a vendor that says more is not to be believed
+MOST_ROWS = 10**12
 READINGS = 6  # of one set, before it counts as never settling
 
 Key = Callable[[Row], Hashable]
@@ -31,6 +32,10 @@ class Page:
     total: int | None = None
     pages: int | None = None
     up_to: datetime | None = None  # the vendor's time of the request, where it says so
+
+    def __post_init__(self) -> None:
+        if abs(self.total or 0) > MOST_ROWS:
+            raise VendorError("the vendor's total of rows is no such number")
 
 
 @dataclass(frozen=True)
