@@ -52,6 +52,7 @@ DLT_TYPES: dict[Kind, str] = {
 GONE = "_gone"  # marks a parent without children; deletes what it had, is never inserted itself
 VERSION = "row_version"
 PERSONAL = ("phone", "email", "number")  # in a column's name: its values stay out of messages
+DIGITS = 7  # of the shortest phone number
 LONGEST_NAMED = 80  # characters of a key in a message
 # What Python, and with it most readers, can hold as a time.
 TIMES = (datetime(1, 1, 1, tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
@@ -118,17 +119,24 @@ def _key_part(value: Any) -> Any:
 
 def named(table: Table, row: Row) -> str:
     """The key of a row for a message, without what is or may be personal."""
-    parts = zip(table.key, map(row.get, table.key_fields), strict=True)
     told = [
         f"{column} {str(value)[:LONGEST_NAMED]!a}"
-        for column, value in parts
-        if isinstance(value, str | int | date) and not _is_personal(column, str(value))
+        for column, field in zip(table.key, table.key_fields, strict=True)
+        if isinstance(value := row.get(field), str | int | date)
+        and not _is_personal(table, column, str(value))
     ]
     return ", ".join(told) or "its key is missing or personal"
 
 
-def _is_personal(column: str, value: str) -> bool:
-    return any(word in column for word in PERSONAL) or "@" in value or value[:1] == "+"
+def _is_personal(table: Table, column: str, value: str) -> bool:
+    """Beside a phone number, an id that has as many digits may be the same person's again."""
+    of_people = any(word in name for name in table.key for word in PERSONAL)
+    return (
+        any(word in column for word in PERSONAL)
+        or "@" in value
+        or value[:1] == "+"
+        or (of_people and column != table.parent and sum(map(str.isdigit, value)) >= DIGITS)
+    )
 
 
 @cache

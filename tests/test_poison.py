@@ -14,7 +14,8 @@ from pipelines.report.words import moment
 from sources import _rejects
 from sources._json import dumps, loads
 from sources._rejects import bad_rows
-from sources._tables import Table, TypeChanged
+from sources._tables import Table, TypeChanged, named
+from sources.koreai import CONTACTS
 from tests.fakes._server import Row
 from tests.fakes.avaamo import AvaamoFake
 from tests.fakes.dialer import DialerFake
@@ -393,6 +394,12 @@ def test_a_field_that_changed_for_all_is_no_bad_record(
         assert "campaign_insights.language was a text" in home.error("avaamo")
         assert "more than 3 rows are so" in home.error("avaamo")
         assert rejected(home) == []
+
+
+@pytest.mark.parametrize("unique_id", [SECRET, "15550123456", "555-0123 456", "a@b.example"])
+def test_what_may_be_a_person_is_not_named(unique_id: str) -> None:
+    row = {"campaignId": "cd-1234567", "phoneNumber": SECRET, "uniqueId": unique_id}
+    assert named(CONTACTS, row | {"occurrence": 0}) == "campaign_id 'cd-1234567', occurrence '0'"
 
 
 # --- finding the bad rows ------------------------------------------------------------------------
