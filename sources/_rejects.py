@@ -7,7 +7,7 @@ as gone and would close the version that the warehouse has; any other row goes a
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,26 +38,26 @@ def without_bad(piece: Slice, known: Known, place: str) -> tuple[Slice, list[Rej
     Raises TypeChanged where there are too many of them.
     """
     rejected: list[Rejected] = []
-    for table, rows in piece.rows.items():
+    for table in piece.rows:
+        rows = piece.rows[table]
         bad = bad_rows(table, rows, known.get(table.name, {}))
+        culprits = {_part(rows[n].get(table.key_fields[0])): (rows[n], bad[n]) for n in bad}
         if not bad:
             continue
-        if table.kept == "history":
-            piece = _without_lists(piece, table, [rows[number] for number in bad])
-        elif root := _root(table, piece.rows):
-            units = {_part(rows[number].get(table.key_fields[0])) for number in bad}
-            reasons = {
-                _part(rows[n].get(table.key_fields[0])): (rows[n], why) for n, why in bad.items()
-            }
-            for row in _of_units(root, piece.rows[root], units):
-                culprit, why = reasons[_part(row.get(root.key_fields[0]))]
-                rejected.append(_rejected(root, row, culprit, place, why))
-            piece = _without_units(piece, root, units)
+        if table.kept != "history" and (root := _root(table, piece.rows)):
+            rejected += [
+                _rejected(root, row, found[0], place, found[1])
+                for row in piece.rows[root]
+                if (found := culprits.get(_part(row.get(root.key_fields[0]))))
+            ]
+            piece = _without_units(piece, root, culprits.keys())
             continue
-        else:
-            left = [row for number, row in enumerate(rows) if number not in bad]
-            piece = replace(piece, rows={**piece.rows, table: left})
         rejected += [_rejected(table, rows[n], rows[n], place, why) for n, why in bad.items()]
+        if table.kept == "history":
+            piece = _without_lists(piece, table, [rows[n] for n in bad])
+        else:
+            left = [row for n, row in enumerate(rows) if n not in bad]
+            piece = replace(piece, rows={**piece.rows, table: left})
     return piece, rejected
 
 
@@ -127,11 +127,7 @@ def _root(table: Table, tables: Mapping[Table, Any]) -> Table | None:
     return next((t for t in family if t.name == name), None) if len(family) > 1 else None
 
 
-def _of_units(table: Table, rows: Sequence[Row], units: set[str | None]) -> list[Row]:
-    return [row for row in rows if _part(row.get(table.key_fields[0])) in units]
-
-
-def _without_units(piece: Slice, root: Table, units: set[str | None]) -> Slice:
+def _without_units(piece: Slice, root: Table, units: Collection[str | None]) -> Slice:
     """Parents with all their children gone from every table of the family."""
     rows = {
         table: [row for row in some if _part(row.get(table.key_fields[0])) not in units]
