@@ -35,6 +35,7 @@ profile: install
 
 chaos: install
 	$(BIN)/python -m tests.chaos --rounds 60 --nights 400
+	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest --timeout=3600 tests/test_fuzz.py
 
 run: install
 	$(BIN)/outreach run

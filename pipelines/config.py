@@ -43,6 +43,7 @@ EVERY_VENDOR: Mapping[str, Any] = {
     "requests_per_minute": 600,
     "freshness_hours": 26.0,
     "default_region": "",
+    "put_aside": False,
 }
 
 

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from sources._endpoints import Slice
 from sources._errors import VendorError
+from sources._rejects import Rejected
 from sources._tables import Table
 
 ENOUGH_ROWS = 5_000  # of the main table
@@ -22,6 +23,8 @@ class Built:
 
     piece: Slice  # without its rows
     tables: Mapping[Table, Any]
+    rejected: tuple[Rejected, ...] = ()
+    resolved: tuple[tuple[str, str], ...] = ()  # table and key of what was put aside, and is well
 
     def __len__(self) -> int:
         return sum(map(len, self.tables.values()))
@@ -70,7 +73,18 @@ def joined(parts: Sequence[Built]) -> Built:
         warnings=tuple(w for piece in pieces for w in piece.warnings),
         held=tuple(h for piece in pieces for h in piece.held),
     )
-    return Built(piece, {table: _united(table, parts, latest_of_parent) for table in tables})
+    united = {table: _united(table, parts, latest_of_parent) for table in tables}
+    rejected = tuple(each for part in parts for each in part.rejected)
+    return Built(piece, united, rejected, _resolved(parts))
+
+
+def _resolved(parts: Sequence[Built]) -> tuple[tuple[str, str], ...]:
+    """What is well in the last part that has it."""
+    resolved: set[tuple[str, str]] = set()
+    for part in parts:
+        resolved -= {(each.table, each.key) for each in part.rejected}
+        resolved |= set(part.resolved)
+    return tuple(sorted(resolved))
 
 
 def _united(table: Table, parts: Sequence[Built], latest_of_parent: Mapping[str, int]) -> Any:

@@ -11,6 +11,7 @@ import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from dlt.extract.resource import DltResource
 from sources._api import Meter
 from sources._endpoints import Endpoint, Slice, Vendor
 from sources._journal import write_durably
-from sources._tables import VERSION, Table, arrow, column_hints, with_gone
+from sources._rejects import Rejected, key_text, without_bad
+from sources._tables import VERSION, Table, TypeChanged, arrow, column_hints, with_gone
 
 from . import warehouse
 from .gather import Built, childless
@@ -39,7 +41,8 @@ FORGOTTEN = {"cursor", "deep_at", "unfinished", "backfills"}  # by `outreach res
 
 class VendorLoad:
     """The dlt pipeline of one vendor in one run. `turn` lets one vendor load at a time; `tag` is
-    part of the marker's names: a load that broke in a backfill is put right by that one alone."""
+    part of the marker's names: a load that broke in a backfill is put right by that one alone.
+    `put_aside`: the run and its time, where it goes on without records that make no table."""
 
     def __init__(
         self,
@@ -49,8 +52,11 @@ class VendorLoad:
         turn: threading.Lock,
         tag: str = "",
         meter: Meter | None = None,
+        *,
+        put_aside: tuple[str, datetime] | None = None,
     ) -> None:
         self.vendor = vendor
+        self._put_aside = put_aside
         self._tag = tag
         self._meter = meter or Meter()
         self._in_memory = 0  # rows that no checkpoint has written yet
@@ -68,6 +74,7 @@ class VendorLoad:
             )
             self._pipeline.sync_destination()
         self._known = self._known_columns()
+        self._open = warehouse.open_rejections(connection, vendor.name)
 
     def states(self) -> dict[str, dict[str, Any]]:
         """What the warehouse remembers of each endpoint."""
@@ -78,18 +85,58 @@ class VendorLoad:
     def build(self, endpoint: Endpoint, piece: Slice) -> Built:
         """A slice's rows as Arrow tables. Touches nothing of dlt, for another thread may load;
         so it is kept here which columns are known, those of slices not loaded yet among them."""
-        tables = {}
-        for table in endpoint.tables:
-            if table not in piece.rows:
-                continue
+        rejected: list[Rejected] = []
+        try:
+            made = self._arrow(piece)
+        except TypeChanged as error:
+            place = f"{endpoint.name} {piece.label}"
+            if not self._put_aside:
+                raise TypeChanged(self._how_to_go_on(place, error)) from None
+            try:
+                piece, rejected = without_bad(piece, self._known, place)
+            except TypeChanged as many:
+                raise many.at(place) from None
+            made = self._arrow(piece)
+        for table, (data, new_json) in made.items():
             known = self._known.setdefault(table.name, {})
-            tables[table], new_json = arrow(table, piece.rows[table], known)
-            for name in tables[table].column_names:
+            for name in data.column_names:
                 known.setdefault(name, "json" if name in new_json else "text")
-        return Built(replace(piece, rows={}), tables)
+        resolved = self._resolved(piece) if self._open else []
+        self._open = (self._open | {(r.table, r.key) for r in rejected}) - set(resolved)
+        tables = {table: data for table, (data, _) in made.items()}
+        return Built(replace(piece, rows={}), tables, tuple(rejected), tuple(resolved))
+
+    def _arrow(self, piece: Slice) -> dict[Table, tuple[Any, set[str]]]:
+        return {
+            table: arrow(table, rows, self._known.get(table.name, {}))
+            for table, rows in piece.rows.items()
+        }
+
+    def _how_to_go_on(self, place: str, error: TypeChanged) -> str:
+        return (
+            f"{place}: {error}; nothing of this slice was loaded. Set "
+            f"[sources.{self.vendor.name}] put_aside = true to go on without this record"
+        )
+
+    def _resolved(self, piece: Slice) -> list[tuple[str, str]]:
+        """Those of the records put aside earlier that this slice has in good health."""
+        return [
+            found
+            for table, rows in piece.rows.items()
+            if any(name == table.name for name, _ in self._open)
+            for row in rows
+            if (found := (table.name, key_text(table, row))) in self._open
+        ]
 
     def load(self, endpoint: Endpoint, built: Built) -> None:
-        """One slice: rows and state in one package, or an exception and neither."""
+        """One slice: rows and state in one package, or an exception and neither. What is put
+        aside of it is written down before, so that a crash in between loses no trace."""
+        if built.rejected:
+            assert self._put_aside
+            with self._turn:
+                warehouse.record_rejected(
+                    self._connection, self.vendor.name, built.rejected, *self._put_aside
+                )
         with self._meter.timed("extract"):
             tables = list(self._hinted(endpoint, built))
             resource = _resource(endpoint.name, tables, built.piece.state)
@@ -104,17 +151,24 @@ class VendorLoad:
             self._turn.acquire()
         try:
             with self._meter.timed("load"):
-                self._load(endpoint, load_ids[0], built.weight)
+                self._load(endpoint, load_ids[0], built.weight, built.resolved)
         finally:
             self._turn.release()
 
-    def _load(self, endpoint: Endpoint, load_id: str, weight: int) -> None:
+    def _load(
+        self,
+        endpoint: Endpoint,
+        load_id: str,
+        weight: int,
+        resolved: Sequence[tuple[str, str]],
+    ) -> None:
         self._write_marks(self._broken | {endpoint.name + self._tag: load_id})
         self._pipeline.load(raise_on_failed_jobs=True)
         self._in_memory += weight
         if self._in_memory >= CHECKPOINT_ROWS:
             self._connection.execute("checkpoint")
             self._in_memory = 0
+        warehouse.forget_rejected(self._connection, self.vendor.name, resolved)
         self._write_marks(self._broken)
 
     def forget_cursors(self) -> None:

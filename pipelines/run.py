@@ -27,6 +27,7 @@ os.environ.update(
 from sources._api import Meter
 from sources._endpoints import Endpoint, Night, Slice, Vendor, Window, Windowed
 from sources._errors import Stopped, VendorError
+from sources._json import printable
 from sources._windows import forget_span, read_nightly, read_span
 
 from . import audit, catalog, comments, marts, warehouse
@@ -50,6 +51,7 @@ class Progress:
     endpoint: str = ""
     label: str = ""
     rows: int = 0
+    put_aside: set[tuple[str, str, str]] = field(default_factory=set)
     error: str | None = None
     warnings: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
@@ -160,7 +162,15 @@ def _run(config: Config, job: Job, board: Board, connection: warehouse.Connectio
     _make_ready(config, connection, tag, board.say)
     meters = {name: Meter(stop=board.stop) for name in job.vendors}
     loads = {
-        name: VendorLoad(catalog.vendor(name), connection, config.work_dir, turn, tag, meter)
+        name: VendorLoad(
+            catalog.vendor(name),
+            connection,
+            config.work_dir,
+            turn,
+            tag,
+            meter,
+            put_aside=(run_id, job.now) if config.sources[name]["put_aside"] else None,
+        )
         for name, meter in meters.items()
     }
     for name, meter in meters.items():
@@ -357,11 +367,14 @@ def _work(config: Config, job: Job, load: Any, progress: Progress) -> None:
     except Stopped:
         progress.status = "interrupted"
     except VendorError as error:
-        progress.status, progress.error = "failed", str(error)
+        progress.status, progress.error = "failed", printable(str(error))
     except Exception as error:  # whatever breaks here is this vendor's failure alone
         log.debug("%s failed", progress.vendor, exc_info=True)
         progress.status = "interrupted" if progress.meter.stop.is_set() else "failed"
-        progress.error = _root_cause(error)
+        progress.error = printable(_root_cause(error))
+    if progress.put_aside:
+        told = f"records put aside: {len(progress.put_aside)}; ops.rejected says which and why"
+        progress.warnings.append(told)
     progress.ended_at = datetime.now(UTC)
 
 
@@ -376,8 +389,9 @@ def _load_vendor(config: Config, job: Job, load: Any, progress: Progress) -> Non
             progress.endpoint, progress.label = endpoint.name, built.piece.label
             load.load(endpoint, built)
             progress.rows += len(built)
-            progress.warnings += built.piece.warnings
-            progress.held += built.piece.held
+            progress.put_aside |= {(r.table, r.key, r.sha256) for r in built.rejected}
+            progress.warnings += map(printable, built.piece.warnings)
+            progress.held += map(printable, built.piece.held)
             progress.slice_loaded(progress)
 
 

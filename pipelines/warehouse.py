@@ -24,6 +24,7 @@ import duckdb
 
 from sources._endpoints import Vendor
 from sources._journal import sync_folder
+from sources._rejects import Rejected
 from sources._tables import column_hints
 
 from .config import Config
@@ -58,6 +59,11 @@ create table if not exists ops.marts (
 create table if not exists ops.audit (
     test varchar not null, severity varchar not null, vendor varchar,
     "rows" bigint not null, description varchar not null
+);
+create table if not exists ops.rejected (
+    vendor varchar not null, "table" varchar not null, key json not null, place varchar not null,
+    reason varchar not null, sha256 varchar not null, first_seen_at timestamptz not null,
+    last_seen_at timestamptz not null, run_id varchar not null
 );
 create table if not exists ops.phone_numbers (
     vendor varchar not null, raw_number varchar not null, e164 varchar
@@ -443,13 +449,62 @@ def record_runs(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> No
     names = list(rows[0]) if rows else []
     columns = ", ".join(f'"{name}"' for name in names)
     marks = ", ".join("?" for _ in names)
+    with _transaction(connection):
+        for row in rows:
+            same = [row["run_id"], row["vendor"]]
+            connection.execute("delete from ops.runs where run_id = ? and vendor = ?", same)
+            query = f"insert into ops.runs ({columns}) values ({marks})"
+            connection.execute(query, list(row.values()))
+
+
+@contextmanager
+def _transaction(connection: Connection) -> Iterator[None]:
+    """All or nothing; what fails leaves the connection fit for use."""
     connection.execute("begin")
-    for row in rows:
-        same = [row["run_id"], row["vendor"]]
-        connection.execute("delete from ops.runs where run_id = ? and vendor = ?", same)
-        query = f"insert into ops.runs ({columns}) values ({marks})"
-        connection.execute(query, list(row.values()))
+    try:
+        yield
+    except BaseException:
+        connection.execute("rollback")
+        raise
     connection.execute("commit")
+
+
+def record_rejected(
+    connection: Connection, vendor: str, rejected: Sequence[Rejected], run_id: str, at: datetime
+) -> None:
+    """A row for each record put aside; one that was met before moves its last_seen_at. Where a
+    part of the key is missing, the same content is the same record."""
+    with _transaction(connection):
+        for each in rejected:
+            is_same = 'vendor = ? and "table" = ? and key::varchar = ?'
+            same = [vendor, each.table, each.key]
+            if None in json.loads(each.key).values():
+                is_same, same = f"{is_same} and sha256 = ?", [*same, each.sha256]
+            query = f"select min(first_seen_at) from ops.rejected where {is_same}"
+            (first,) = connection.execute(query, same).fetchone() or (None,)
+            connection.execute(f"delete from ops.rejected where {is_same}", same)
+            row = [vendor, each.table, each.key, each.place, each.reason, each.sha256]
+            connection.execute(
+                "insert into ops.rejected values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [*row, first or at, at, run_id],
+            )
+
+
+def open_rejections(connection: Connection, vendor: str) -> set[tuple[str, str]]:
+    """Table and key of each record that is put aside."""
+    query = 'select "table", key::varchar from ops.rejected where vendor = ?'
+    return {(table, key) for table, key in connection.execute(query, [vendor]).fetchall()}
+
+
+def forget_rejected(
+    connection: Connection, vendor: str, resolved: Sequence[tuple[str, str]]
+) -> None:
+    """These were loaded after all."""
+    for table, key in resolved:
+        connection.execute(
+            'delete from ops.rejected where vendor = ? and "table" = ? and key::varchar = ?',
+            [vendor, table, key],
+        )
 
 
 def freshness(

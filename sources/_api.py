@@ -29,6 +29,7 @@ from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
 from ._errors import Stopped, VendorError
+from ._json import loads
 
 Row = dict[str, Any]
 Decoder = Callable[[bytes], Any]
@@ -226,7 +227,7 @@ class Api:
         method: str,
         url: str,
         *,
-        decode: Decoder = orjson.loads,
+        decode: Decoder = loads,
         auth: AuthBase | None = None,
         once: bool = False,
         **request: Any,
@@ -394,14 +395,31 @@ def field_of(body: Any, name: str, kind: type[T], place: str) -> T:
     return value
 
 
+def token_of(body: Any, name: str) -> str:
+    """The token of a login's reply, fit for a header."""
+    token = field_of(body, name, str, "the login")
+    if not token.isascii() or not token.isprintable() or not token.strip():
+        raise VendorError(f"the login: '{name}' is no token")
+    return token
+
+
+class Fault(str):
+    """What is wrong with a row, found by its source. It stands in the row under no name, so that
+    `arrow` refuses the row and no other."""
+
+
 def rows_of(value: Any, place: str) -> list[Row]:
-    """A list of objects, or VendorError."""
+    """A list of objects, or VendorError. What is no object becomes one with a Fault."""
     if not isinstance(value, list):
         raise VendorError(f"{place}: the reply is {_json_kind(value)} where a list belongs")
-    for row in value:
-        if not isinstance(row, dict):
-            raise VendorError(f"{place}: the list holds {_json_kind(row)} where objects belong")
-    return value
+    if all(type(row) is dict for row in value):
+        return value
+    return [
+        row
+        if isinstance(row, dict)
+        else {"": Fault(f"{place}: the list holds {_json_kind(row)} where objects belong")}
+        for row in value
+    ]
 
 
 def without(row: Row, name: str) -> Row:

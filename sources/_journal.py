@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-import orjson
+from ._json import loads
 
 KEPT = timedelta(days=14)  # published replies, for the day on which an older file is put back
 
@@ -50,7 +50,7 @@ class Journal:
         found: dict[str, object] = {}
         for name in (name for name in self.names() if name not in loaded):
             try:
-                found[name] = orjson.loads(self._reply(name).read_bytes())
+                found[name] = loads(self._reply(name).read_bytes())
             except ValueError:
                 self.spoil(name)
         return found

@@ -16,6 +16,8 @@ from typing import Any, Literal
 from ._api import Api, Row
 from ._errors import VendorError
 
+MOST_PAGES = 1_000_000  # of one set; a vendor that says more is not to be believed
+MOST_ROWS = 10**12
 READINGS = 6  # of one set, before it counts as never settling
 
 Key = Callable[[Row], Hashable]
@@ -30,6 +32,10 @@ class Page:
     total: int | None = None
     pages: int | None = None
     up_to: datetime | None = None  # the vendor's time of the request, where it says so
+
+    def __post_init__(self) -> None:
+        if abs(self.total or 0) > MOST_ROWS:
+            raise VendorError("the vendor's total of rows is no such number")
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,8 @@ def numbered_pages(
     """
     pages = [first or fetch(1)]
     while len(pages) < (last := pages[-1].pages or 0):
+        if last > MOST_PAGES:
+            raise VendorError(f"{place}: the vendor says that there are {last} pages")
         numbers = range(len(pages) + 1, last + 1)
         pages += api.together([lambda n=n: fetch(n) for n in numbers])  # type: ignore[misc]  # n is bound
     _refuse_repeats(pages, place)

@@ -9,14 +9,15 @@ type or shape is not what it was raises TypeChanged; nothing is cast in silence.
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any, Literal
 
 import orjson
 
-from ._api import Row
+from ._api import Fault, Row
 from ._errors import VendorError
+from ._json import content_of, dumps
 
 Kind = Literal[
     "text",  # a text
@@ -50,6 +51,11 @@ DLT_TYPES: dict[Kind, str] = {
 }
 GONE = "_gone"  # marks a parent without children; deletes what it had, is never inserted itself
 VERSION = "row_version"
+PERSONAL = ("phone", "email", "number")  # in a column's name: its values stay out of messages
+DIGITS = 7  # of the shortest phone number
+LONGEST_NAMED = 80  # characters of a key in a message
+# What Python, and with it most readers, can hold as a time.
+TIMES = (datetime(1, 1, 1, tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 
 class TypeChanged(VendorError):
@@ -90,17 +96,47 @@ class Table:
         return columns | ({VERSION: "text"} if self.kept == "history" else {})
 
     def key_of(self, row: Row) -> tuple[Any, ...]:
-        """The key of a row as the vendor sent it; raises where a part is missing."""
-        parts = tuple(row.get(name) for name in self._key_fields)
-        if None in parts:
-            missing = self._key_fields[parts.index(None)]
-            raise TypeChanged(f"{self.name}: a row came without its key '{missing}'")
-        return parts
+        """The key of a row as the vendor sent it. Where a part of it is missing or is none, the
+        row's content stands in: it is told from other rows until `arrow` refuses it."""
+        parts = tuple(_key_part(row.get(name)) for name in self.key_fields)
+        return ("", content_of(row)) if None in parts else parts
+
+    def field_of(self, column: str) -> str:
+        """The vendor's name of a column."""
+        return _columns_to_fields(tuple(self.fields))[column]
 
     @property
-    def _key_fields(self) -> tuple[str, ...]:
+    def key_fields(self) -> tuple[str, ...]:
         by_column = _columns_to_fields(tuple(self.fields))
         return tuple(by_column[column] for column in self.key)
+
+
+def _key_part(value: Any) -> Any:
+    if type(value) is int:
+        return str(value)  # 7 and "7" are one id
+    return value if isinstance(value, str | date) else None
+
+
+def named(table: Table, row: Row) -> str:
+    """The key of a row for a message, without what is or may be personal."""
+    told = [
+        f"{column} {str(value)[:LONGEST_NAMED]!a}"
+        for column, field in zip(table.key, table.key_fields, strict=True)
+        if isinstance(value := row.get(field), str | int | date)
+        and not _is_personal(table, column, str(value))
+    ]
+    return ", ".join(told) or "its key is missing or personal"
+
+
+def _is_personal(table: Table, column: str, value: str) -> bool:
+    """Beside a phone number, an id that has as many digits may be the same person's again."""
+    of_people = any(word in name for name in table.key for word in PERSONAL)
+    return (
+        any(word in column for word in PERSONAL)
+        or "@" in value
+        or value[:1] == "+"
+        or (of_people and column != table.parent and sum(map(str.isdigit, value)) >= DIGITS)
+    )
 
 
 @cache
@@ -145,27 +181,66 @@ def arrow(table: Table, rows: Sequence[Row], known: Mapping[str, str]) -> tuple[
     """Rows of one slice as a `pyarrow.Table`, and which new columns of it hold JSON.
 
     `known` are the warehouse's columns of this table with their dlt types: a new field of an
-    earlier night keeps the type it got.
+    earlier night keeps the type it got. Raises TypeChanged, which names the first row to blame.
     """
+    try:
+        return _arrow(table, rows, known)
+    except TypeChanged:
+        number, why = first_bad(table, rows, known)
+        raise TypeChanged(f"{why} ({named(table, rows[number])})") from None
+
+
+def first_bad(table: Table, rows: Sequence[Row], known: Mapping[str, str]) -> tuple[int, str]:
+    """Of rows that make no table, the first that cannot stand with those before it, and why."""
+    good, bad, why = 0, len(rows), ""
+    while bad - good > 1 or not why:
+        middle = (good + bad) // 2 if why else bad
+        said = why_not(table, rows[:middle], known)
+        good, bad, why = (middle, bad, why) if said is None else (good, middle, said)
+    return bad - 1, why
+
+
+def why_not(table: Table, rows: Sequence[Row], known: Mapping[str, str]) -> str | None:
+    """Why rows make no table; None where they do. Holds no value of them."""
+    try:
+        _arrow(table, rows, known)
+    except TypeChanged as error:
+        return str(error)
+    return None
+
+
+def _arrow(table: Table, rows: Sequence[Row], known: Mapping[str, str]) -> tuple[Any, set[str]]:
     import pyarrow as pa
 
+    _refuse_faults(table, rows)
     arrays: dict[str, Any] = {}
     new_json: set[str] = set()
     for field, values in _declared(table, rows).items():
         column = column_name(field)
         arrays[column] = _array(table, field, table.fields[field], values)
+        if column in table.key and arrays[column].null_count:
+            raise TypeChanged(f"{table.name}: a row came without its key '{field}'")
     for column, values in _unknown(table, rows).items():
         if column in arrays or column.startswith("_dlt") or column in (VERSION, GONE):
             raise TypeChanged(f"{table.name}: two fields of the vendor share the name '{column}'")
         if all(value is None for value in values):
             continue
-        arrays[column], is_json = _new_column(values, known.get(column))
+        arrays[column], is_json = _new_column(table, column, values, known.get(column))
         if is_json:
             new_json.add(column)
     result = pa.table(arrays)
     if table.kept == "history":
         result = result.append_column(VERSION, pa.array(_versions(table, result), pa.string()))
     return result, new_json
+
+
+def _refuse_faults(table: Table, rows: Sequence[Row]) -> None:
+    """What the source found wrong with a row."""
+    if "" not in set().union(*rows):
+        return
+    fault = next(row[""] for row in rows if "" in row)
+    told = fault if isinstance(fault, Fault) else f"{table.name}: a field without a name"
+    raise TypeChanged(str(told))
 
 
 def with_gone(table: Table, built: Any, parents: Sequence[str]) -> Any:
@@ -246,12 +321,17 @@ def _array(table: Table, field: str, kind: Kind, values: list[Any]) -> Any:
         values = [None if v == "" else v for v in values]
     try:
         inferred = pa.array(values)
-        return _as_kind(inferred, kind)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        return _within_times(_as_kind(inferred, kind))
+    except UnicodeEncodeError:
+        raise TypeChanged(f"{table.name}.{column_name(field)}: {NO_TEXT}") from None
+    except (ValueError, ArithmeticError, pa.ArrowTypeError, pa.ArrowNotImplementedError):
         index = next((i for i, v in enumerate(values) if not _fits(v, kind)), None)
         if index is None:
             raise TypeChanged(f"{table.name}.{column_name(field)}: a value out of range") from None
         raise _changed(table, field, _EXPECTED[kind], values[index]) from None
+
+
+NO_TEXT = "a text that is none: a lone surrogate, or bytes that are no UTF-8"
 
 
 def _as_kind(array: Any, kind: Kind) -> Any:
@@ -287,6 +367,19 @@ def _as_kind(array: Any, kind: Kind) -> Any:
     if kind in targets and array.type == targets[kind]:
         return array
     raise pa.ArrowTypeError(kind)
+
+
+def _within_times(array: Any) -> Any:
+    """Raises where a time lies before the year 1 or after 9999: most readers would fail on it."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_timestamp(array.type) and len(array) > array.null_count:
+        ends = pc.min_max(array.cast(pa.int64()))
+        first, last = (pa.scalar(end, array.type).cast(pa.int64()).as_py() for end in TIMES)
+        if ends["min"].as_py() < first or ends["max"].as_py() > last:
+            raise OverflowError
+    return array
 
 
 _PYTHON: dict[Kind, tuple[type, ...]] = {
@@ -336,14 +429,21 @@ def _json_texts(table: Table, field: str, kind: Kind, values: list[Any]) -> list
     for value in values:
         if shapes and value is not None and not isinstance(value, shapes) and value not in ([], {}):
             raise _changed(table, field, _EXPECTED[kind], value)
-    return [None if v is None else json_text(v) for v in values]
+    return [None if v is None else _json_text(table, column_name(field), v) for v in values]
 
 
-def json_text(value: Any) -> str:
-    return orjson.dumps(value).decode()
+def _json_text(table: Table, column: str, value: Any) -> str:
+    try:
+        return dumps(value)
+    except ValueError:
+        raise TypeChanged(
+            f"{table.name}.{column}: what no JSON can hold ({NO_TEXT}, or no number)"
+        ) from None
 
 
-def _new_column(values: list[Any], known: str | None) -> tuple[Any, bool]:
+def _new_column(
+    table: Table, column: str, values: list[Any], known: str | None
+) -> tuple[Any, bool]:
     """A field that no document names: text, or JSON (then True) where it is an object or a list.
 
     One that was text once stays text, whatever it becomes: only declared fields can stop a vendor.
@@ -353,9 +453,13 @@ def _new_column(values: list[Any], known: str | None) -> tuple[Any, bool]:
     nested = any(isinstance(v, dict | list) for v in values)
     is_json = known == "json" or (nested and known != "text")
     texts = [
-        v if v is None or (isinstance(v, str) and not is_json) else json_text(v) for v in values
+        v if v is None or (isinstance(v, str) and not is_json) else _json_text(table, column, v)
+        for v in values
     ]
-    return pa.array(texts, pa.string()), is_json
+    try:
+        return pa.array(texts, pa.string()), is_json
+    except UnicodeEncodeError:
+        raise TypeChanged(f"{table.name}.{column}: {NO_TEXT}") from None
 
 
 def _changed(table: Table, field: str, was: str, value: Any) -> TypeChanged:
@@ -363,11 +467,9 @@ def _changed(table: Table, field: str, was: str, value: Any) -> TypeChanged:
     names = {str: "a text", bool: "true or false", int: "a whole number", float: "a number"}
     names |= {dict: "an object", list: "a list"}
     now = names.get(type(value), "something else")
-    now = f"{now} that is none" if now == was or now in was else now
-    return TypeChanged(
-        f"{table.name}.{column_name(field)} was {was}, the vendor now sends {now}; "
-        "nothing of this slice was loaded"
-    )
+    none = now == was or now in was or was == _EXPECTED["time"]
+    now = f"{now} that is none" if none else now
+    return TypeChanged(f"{table.name}.{column_name(field)} was {was}, the vendor now sends {now}")
 
 
 def _versions(table: Table, built: Any) -> list[str]:

@@ -213,7 +213,7 @@ def _keys(read: Read) -> set[Hashable]:
 
 def _parents(read: Read) -> tuple[str, ...]:
     return tuple(
-        str(row[table.key[0]])
+        str(row.get(table.key_fields[0]))
         for table, rows in read.rows.items()
         if table.kept == "replaced" and table.parent is None
         for row in rows

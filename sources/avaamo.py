@@ -26,7 +26,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from ._api import Api, Meter, Row, StaticHeaders, field_of, rows_of
+from ._api import Api, Fault, Meter, Row, StaticHeaders, field_of, rows_of
 from ._endpoints import Finding, Night, Read, Vendor, Window, Windowed
 from ._errors import VendorError
 from ._paging import Page, numbered_pages, settled
@@ -130,7 +130,7 @@ def _page(api: Api, window: Window, unit: str, size: int, number: int) -> Page:
         raise VendorError(f"{PATH}: page {number} was asked for, page {came} came")
     return Page(
         # behind the last page the last one may come again, under its own number
-        [_with_execution(row) for row in rows] if came == number else [],
+        [_checked(row) for row in rows] if came == number else [],
         reply.sent,
         total=field_of(body, "total_entries", int, PATH),
         pages=pages,
@@ -161,20 +161,20 @@ def _bounds(window: Window, unit: str) -> dict[str, int]:
     }
 
 
-def _with_execution(row: Row) -> Row:
+def _checked(row: Row) -> Row:
     """The page's table has `execution` as an integer, its samples as an object with that id."""
+    if "created_at" not in row:
+        return {"": Fault(f"{PATH}: a row came without 'created_at'")} | row
     execution = row.get("execution")
     return row | {"execution": {"id": execution}} if type(execution) is int else row
 
 
 def _created(row: Row) -> datetime | None:
     """None where `created_at` is no time: what that means is said when the table is built."""
-    if "created_at" not in row:
-        raise VendorError(f"{PATH}: a row came without 'created_at'")
-    value = row["created_at"]
+    value: Any = row.get("created_at")
     try:
         return EPOCH + timedelta(seconds=value / 1000 if value > 1e11 else value)
-    except (TypeError, OverflowError):
+    except (TypeError, ArithmeticError):
         return None
 
 

@@ -36,9 +36,21 @@ from typing import Any
 from urllib.parse import quote
 
 import jwt
-import orjson
 
-from ._api import Api, Login, Meter, Row, StaticHeaders, T, field_of, rows_of, without
+from . import _json
+from ._api import (
+    Api,
+    Fault,
+    Login,
+    Meter,
+    Row,
+    StaticHeaders,
+    T,
+    field_of,
+    rows_of,
+    token_of,
+    without,
+)
 from ._endpoints import REQUIRED, Finding, Listed, Night, Read, Slice, Vendor, Window, Windowed
 from ._errors import VendorError
 from ._paging import Found, Page, keyed_pages, settled
@@ -229,7 +241,7 @@ def connect(settings: Mapping[str, Any], meter: Meter) -> Api:
 def _token(body: Any) -> tuple[str, float | None]:
     """The access token and the second at which it ends, by the vendor's clock; None: unknown."""
     camel = isinstance(body, dict) and "access_token" not in body and "accessToken" in body
-    token = field_of(body, "accessToken" if camel else "access_token", str, "the login")
+    token = token_of(body, "accessToken" if camel else "access_token")
     try:
         ends = jwt.decode(token, options={"verify_signature": False}).get("exp")
     except jwt.PyJWTError:
@@ -272,7 +284,8 @@ def lead_status(api: Api, night: Night) -> Iterator[Slice]:
     verdict = believe(night, state, "campaigns", len(campaigns), total=None, what="campaigns")
     believed = verdict.held is None
     listed = {key: campaign["total_leads"] for key, campaign in campaigns.items()}
-    known = campaigns if believed else state["known"]
+    storable = {key: row for key, row in campaigns.items() if _json.is_storable(row)}
+    known = storable if believed else state["known"]
     more = {"listed": listed, "complete": believed, "known": known}
     remembered = _remember(night, "lead_status", verdict.state | more)
     warnings = _miscounts(listed, counts)
@@ -306,7 +319,9 @@ def _campaigns(api: Api) -> tuple[dict[str, Row], list[Row]]:
     for campaign_id, printed in pairs:
         place = f"{STATUS}: campaign {campaign_id}"
         campaign = field_of(body, campaign_id, dict, STATUS)
-        field_of(campaign, "total_leads", int, place)
+        total = field_of(campaign, "total_leads", int, place)
+        if not campaign_id or not _json.is_storable([campaign_id, total]):
+            raise VendorError(f"{STATUS}: a campaign's id or total_leads is none")
         _or_empty(campaign, "leads_by_status", dict, place)
         campaigns[campaign_id] = without(campaign, "leads_by_status") | {"id": campaign_id}
         counts += _counts(campaign_id, dict(printed)["leads_by_status"] or [])
@@ -315,7 +330,7 @@ def _campaigns(api: Api) -> tuple[dict[str, Row], list[Row]]:
 
 def _twice_decoded(content: bytes) -> tuple[Any, Any]:
     """The reply as usual, and with every object as the list of the pairs that were printed."""
-    return json.loads(content), json.loads(content, object_pairs_hook=list)
+    return _json.exactly(content), _json.exactly(content, object_pairs_hook=list)
 
 
 def _counts(campaign_id: str, printed: Sequence[tuple[str, Any]]) -> list[Row]:
@@ -370,10 +385,10 @@ def _one_campaign(
     rows = [row | {"campaign_id": campaign_id} for row in found.rows]
     if any(row.get("campaign_id") not in (None, campaign_id) for row in found.rows):
         warnings += (f"{place}: some name another campaign; they are taken as this one's",)
-    rows = [row for row in rows if str(row["id"]) not in elsewhere]
+    rows = [row for row in rows if str(row.get("id")) not in elsewhere]
     if len(rows) < len(found.rows):
         warnings += (f"{place}: some stand in an earlier campaign too, and are taken as that's",)
-    elsewhere.update(str(row["id"]) for row in rows)
+    elsewhere.update(str(row["id"]) for row in rows if row.get("id") is not None)
     return Slice({LEADS: rows}, remembered, campaign_id, scope=(campaign_id,), warnings=warnings)
 
 
@@ -424,15 +439,23 @@ def _gone(night: Night, listed: Mapping[str, Any]) -> Iterator[Slice]:
 
 def queue_status(api: Api, night: Night) -> Iterator[Slice]:
     """The queues and their agents as they stand now."""
-    place = QUEUE_STATUS
-    queues = {QUEUES.key_of(row): row for row in _queues(api, night)}.values()
+    queues = list({QUEUES.key_of(row): row for row in _queues(api, night)}.values())
+    queues = [_with_agents(queue) for queue in queues]
     agents = [
-        agent | {"queue_id": queue["id"], "observed_at": night.now, "position": position}
+        agent | {"queue_id": queue.get("id"), "observed_at": night.now, "position": position}
         for queue in queues
-        for position, agent in enumerate(rows_of(_or_empty(queue, "agents", list, place), place))
+        for position, agent in enumerate(rows_of(queue["agents"], QUEUE_STATUS))
     ]
     rows = [without(queue, "agents") for queue in queues]
     yield Slice({QUEUES: rows, QUEUE_AGENTS: agents}, {}, "all")
+
+
+def _with_agents(queue: Row) -> Row:
+    """The queue with a list of agents, be it empty; one whose agents are no list has a Fault."""
+    if isinstance(queue.get("agents", ...) or [], list):
+        return queue | {"agents": queue["agents"] or []}
+    fault = {"": Fault(f"{QUEUE_STATUS}: a queue has no 'agents' that is a list")}
+    return fault | queue | {"agents": []}
 
 
 def _queues(api: Api, night: Night) -> list[Row]:
@@ -456,7 +479,7 @@ def lead_history(api: Api, night: Night, window: Window) -> Read:
 
     settled(read_pages, call_key, HISTORY_PATH, repeats=True)
     rows = _calls(readings)
-    _check_unit([_seconds(row) for row in rows], start, end)
+    _check_unit(_times(rows), start, end)
     return Read({HISTORY: rows})
 
 
@@ -520,15 +543,23 @@ def call_key(row: Row) -> str:
     names = ("campaign_name", "lead_number", "agent_extension")
     values = [row.get(name) for name in names]
     texts = [str(value) if type(value) is int else value for value in values]
-    return hashlib.sha256(json.dumps([_seconds(row), *texts]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([_seconds(row), *texts], default=str).encode()).hexdigest()
 
 
-def _seconds(row: Row) -> int:
-    """The call's time in whole seconds; some tenants send milliseconds [T]."""
+def _seconds(row: Row) -> int | None:
+    """The call's time in whole seconds; some tenants send milliseconds [T]. None where it is no
+    number: such a row makes no table."""
     moment = row.get("timestamp")
     if not isinstance(moment, int | float) or isinstance(moment, bool):
-        raise VendorError(f"{HISTORY_PATH}: a row has no 'timestamp' that is a number")
-    return int(moment / 1000 if abs(moment) > 1e11 else moment)
+        return None
+    try:
+        return int(moment / 1000 if abs(moment) > 1e11 else moment)
+    except OverflowError:
+        return None
+
+
+def _times(rows: Sequence[Row]) -> list[int]:
+    return [time for row in rows if (time := _seconds(row)) is not None]
 
 
 def _calls(readings: Sequence[Sequence[Page]]) -> list[Row]:
@@ -573,17 +604,19 @@ def _by_key(pages: Sequence[Page]) -> dict[str, list[dict[str, Row]]]:
 def _content(row: Row) -> str:
     """What a call says, documented fields first: a new field changes no order among twins."""
     known = {name: value for name, value in row.items() if name in HISTORY.fields}
-    return orjson.dumps([known, row], option=orjson.OPT_SORT_KEYS).decode()
+    return _json.content_of([known, row])
 
 
 def _call(row: Row) -> Row:
     """The row with `agent_history` as the list that it is, where it came as JSON text [T]."""
+    if _seconds(row) is None:
+        return {"": Fault(f"{HISTORY_PATH}: a row has no 'timestamp' that is a number")} | row
     told = row.get("agent_history")
     if not isinstance(told, str):
         return row
     try:
         return row | {"agent_history": json.loads(told)}
-    except ValueError:
+    except (ValueError, RecursionError):
         return row
 
 
@@ -626,7 +659,7 @@ def _history_found(api: Api, night: Night, size: int) -> Finding:
     start = end - int(timedelta(days=30).total_seconds())
     page, key = _history(api, size, start, end)
     if page.rows:
-        _check_unit([_seconds(row) for row in page.rows], start, end)
+        _check_unit(_times(page.rows), start, end)
         shape = "arrays" if key is ARRAY else "pages"
         with_id = "with" if any(row.get("call_id") for row in page.rows) else "without"
         return Finding("ok", f"lead_history: calls in {shape}, {with_id} a call_id")

@@ -27,15 +27,14 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import orjson
-
 from . import _api
 from ._api import Api, Meter, Row, StaticHeaders, rows_of
 from ._endpoints import Finding, Listed, Night, Read, Slice, State, Vendor, Window, Windowed
 from ._errors import Stopped, VendorError
 from ._journal import Journal
+from ._json import is_storable, loads
 from ._paging import Found, Page, settled
-from ._tables import Kind, Table, TypeChanged, arrow
+from ._tables import Kind, Table, arrow
 from ._windows import first_instant, iso, parse_time, tiles
 
 BASE = "/campaigns/email"
@@ -215,6 +214,7 @@ def _read_campaigns(
 ) -> Found:
     """One day, campaign by campaign: all that any list has ever named."""
     named = {str(row.get("campaign_id")) for row in seen} | known_campaigns(night).keys()
+    named = set(filter(is_storable, named))
     place = f"{source.path} {query['date_from']}"
     parts = [Found(seen)]
     for campaign in sorted(named - {"None", ""}):
@@ -321,20 +321,21 @@ def _timed(rows: list[Row], field: str, zone: ZoneInfo) -> list[Row]:
             "contact_id": "",
             "campaign_id": "",
             **{key: value for key, value in row.items() if value is not None},
-            field: _instant(row.get(field), field, zone),
+            field: _instant(row.get(field), zone),
             f"{field}_text": row.get(field),
         }
         for row in rows
     ]
 
 
-def _instant(text: Any, field: str, zone: ZoneInfo) -> datetime | None:
+def _instant(text: Any, zone: ZoneInfo) -> Any:
+    """A local time such as 2024-09-02 13:59:00; what is none stays as it is, and makes no table."""
     if text in (None, ""):
         return None
     try:
         return _parsed(text, zone)
     except (TypeError, ValueError, OverflowError):
-        raise TypeChanged(f"{field} was a local time such as 2024-09-02 13:59:00") from None
+        return text
 
 
 @cache
@@ -350,8 +351,8 @@ def _with_campaigns(night: Night, name: str, rows: list[Row], field: str) -> dic
     """Every campaign that a list has named, with the day of its last event."""
     days = dict(night.state(name).get("campaigns", {}))
     for row in rows:
-        campaign, moment = str(row["campaign_id"]), row[field]
-        if campaign and moment:
+        campaign, moment = str(row["campaign_id"]), row.get(field)
+        if campaign and isinstance(moment, datetime) and is_storable(campaign):
             days[campaign] = max(days.get(campaign, ""), f"{moment:%Y-%m-%d}")
     return days
 
@@ -373,21 +374,28 @@ def active_campaigns(night: Night) -> list[str]:
 
 def activities_summary(api: Api, night: Night) -> Iterator[Slice]:
     """The vendor's own counters of each active campaign, as they stand today (UTC)."""
-    rows, warnings = list[Row](), list[str]()
-    for campaign in active_campaigns(night):
+    rows, warnings, refused = list[Row](), list[str](), list[VendorError]()
+    campaigns = active_campaigns(night)
+    for campaign in campaigns:
         place = f"{BASE}/activitiesSummary campaign {campaign}"
         try:
             body = api.get(f"{BASE}/activitiesSummary", {"campaign_id": campaign}).body
         except VendorError as error:
-            if error.status != 404:
+            if error.status == 404:
+                warnings.append(f"{place}: the vendor does not know it any more")
+            elif error.status in (400, 422):  # an id of an event that was none
+                warnings.append(f"{place}: {error}")
+                refused.append(error)
+            else:
                 raise
-            warnings.append(f"{place}: the vendor does not know it any more")
             continue
         if not isinstance(body, dict):
             raise VendorError(f"{place}: the reply is no object")
         if not body.keys() & set(COUNTERS):
             raise VendorError(f"{place}: the reply has none of the documented counters")
         rows.append(body | {"campaign_id": campaign, "observed_on": night.now.date()})
+    if len(refused) == len(campaigns) > 1:
+        raise refused[0].at("every campaign is refused")
     yield Slice({SUMMARY: rows}, {}, f"{len(rows)} campaigns", warnings=tuple(warnings))
 
 
@@ -429,7 +437,8 @@ def _recent_slice(night: Night, journal: Journal, name: str, body: Any, loaded: 
     try:
         rows = _timed(rows_of(body, "recentActivities"), "action_date", zone_of(night))
         latest = {RECENT.key_of(row): row for row in rows}
-        arrow(RECENT, list(latest.values()), {})
+        if not night.settings.get("put_aside"):
+            arrow(RECENT, list(latest.values()), {})
     except VendorError as error:
         journal.spoil(name)
         raise VendorError(
@@ -449,7 +458,7 @@ def _ask_once(api: Api, journal: Journal, now: datetime, number: int) -> tuple[s
 
         def keep(data: bytes, name: str = name) -> Any:
             journal.keep(name, data)
-            return rows_of(orjson.loads(data), "recentActivities")
+            return rows_of(loads(data), "recentActivities")
 
         try:
             return name, api.get(f"{BASE}/recentActivities", decode=keep, once=True).body

@@ -38,6 +38,7 @@ import jwt
 from ._api import RATE_LIMIT_TEXT, Api, Login, Meter, Row, field_of, rows_of
 from ._endpoints import REQUIRED, Finding, Listed, Night, Slice, Vendor
 from ._errors import VendorError
+from ._json import is_storable
 from ._paging import Found, Page, numbered_pages, settled
 from ._snapshots import believe
 from ._tables import Table
@@ -168,7 +169,11 @@ def _discovered(api: Api, night: Night) -> Slice:
     verdict = believe(
         night, state, "campaigns", len(found.rows), total=first.total, what="the list of campaigns"
     )
-    listed = {row["id"]: [row.get(name) for name in STAMPS] for row in found.rows}
+    listed = {
+        row["id"]: [row.get(name) for name in STAMPS]
+        for row in found.rows
+        if isinstance(row["id"], str) and is_storable(row)  # `arrow` refuses any other
+    }
     scope = {*state.get("open", ()), *listed}
     state |= verdict.state | {"listed": listed, "complete": verdict.held is None}
     state |= {} if verdict.held else {"open": sorted(listed)}
@@ -196,7 +201,8 @@ def _list_page(api: Api, account_id: str, limit: int, number: int) -> Page:
 def _with_id(row: Row) -> Row:
     """The row with its id as `id`: so the vendor's table has it, its voice sample has `_id`."""
     found = row.get("id") or row.get("_id")
-    return {"id": found and str(found)} | {k: row[k] for k in row if k not in ("id", "_id")}
+    found = str(found) if type(found) is int else found
+    return {"id": found} | {k: row[k] for k in row if k not in ("id", "_id")}
 
 
 def _configured(api: Api, night: Night, ids: Sequence[str]) -> Slice:
@@ -319,23 +325,21 @@ def _contacts_page(api: Api, campaign_id: str, limit: int, number: int) -> Page:
         raise VendorError(text, status=416)  # which behind the last page is an end
     rows = rows_of(field_of(data, "results", list, place), place)
     return Page(
-        [_with_key(row, place) for row in rows],
+        list(map(_with_key, rows)),
         sent=number,
         total=field_of(data, "totalResults", int, place),
         pages=field_of(data, "totalPages", int, place),
     )
 
 
-def _with_key(row: Row, place: str) -> Row:
+def _with_key(row: Row) -> Row:
     """The contact with both parts of its key: an empty text where the vendor has none."""
-    if "phoneNumber" not in row:
-        raise VendorError(f"{place}: a contact came without its 'phoneNumber'")
-    parts = {name: row.get(name) for name in ("phoneNumber", "uniqueId")}
-    return row | {name: "" if part is None else part for name, part in parts.items()}
+    parts = {name: row.get(name) for name in ("phoneNumber", "uniqueId") if name in row}
+    return {"uniqueId": ""} | row | {k: "" if part is None else part for k, part in parts.items()}
 
 
 def _number_and_id(contact: Row) -> tuple[str, str]:
-    return str(contact["phoneNumber"]), str(contact["uniqueId"])
+    return str(contact.get("phoneNumber")), str(contact["uniqueId"])
 
 
 def _numbered(campaign_id: str, contacts: Sequence[Row]) -> list[Row]:
@@ -352,7 +356,7 @@ def _numbered(campaign_id: str, contacts: Sequence[Row]) -> list[Row]:
 def _content(contact: Row) -> str:
     """What the documented fields say; missing is null, and a new field changes no order."""
     said = {k: v for k, v in contact.items() if k in CONTACTS.fields and v is not None}
-    return json.dumps(said, sort_keys=True)
+    return json.dumps(said, sort_keys=True, default=str)
 
 
 # --- check ---------------------------------------------------------------------------------------

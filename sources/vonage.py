@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from ._api import Api, Login, Meter, Row, StaticHeaders, field_of, rows_of
+from ._api import Api, Fault, Login, Meter, Row, StaticHeaders, field_of, rows_of, token_of
 from ._endpoints import Finding, Night, Read, Vendor, Window, Windowed
 from ._errors import VendorError
 from ._paging import Page, numbered_pages, settled
@@ -110,7 +110,7 @@ def connect(settings: Mapping[str, Any], meter: Meter) -> Api:
             "scope": "stats",
         }
         reply = api.ask("POST", settings["token_url"], data=form, auth=StaticHeaders({}))
-        token = field_of(reply.body, "access_token", str, "the login")
+        token = token_of(reply.body, "access_token")
         life = reply.body.get("expires_in")
         return token, time.time() + life if isinstance(life, int | float) else None
 
@@ -173,8 +173,15 @@ def _page(api: Api, window: Window, limit: int, number: int) -> Page:
         reply.sent,
         total=field_of(meta, "totalCount", int, PATH),
         pages=field_of(meta, "pageCount", int, PATH),
-        up_to=parse_time(field_of(reply.body, "upTo", str, PATH)),
+        up_to=_up_to(reply.body),
     )
+
+
+def _up_to(body: Row) -> datetime:
+    try:
+        return parse_time(field_of(body, "upTo", str, PATH))
+    except (ValueError, OverflowError):
+        raise VendorError(f"{PATH}: 'upTo' is no ISO 8601 time") from None
 
 
 def _text(moment: datetime) -> str:
@@ -187,7 +194,7 @@ def _three_tables(items: list[Row]) -> dict[Table, list[Row]]:
     channels: list[Row] = []
     events: list[Row] = []
     for item in items:
-        guid = item["guid"]
+        guid = item.get("guid")
         for position, channel in enumerate(_children(item, "channels")):
             for number, event in enumerate(_children(channel, "events")):
                 event["interaction_guid"] = guid
@@ -201,8 +208,12 @@ def _three_tables(items: list[Row]) -> dict[Table, list[Row]]:
 
 
 def _children(row: Row, name: str) -> list[Row]:
-    """Taken out of their parent."""
-    return rows_of(row.pop(name, None) or [], f"{PATH}: '{name}'")
+    """Taken out of their parent, which cannot be loaded where they are no list."""
+    children = row.pop(name, None) or []
+    if isinstance(children, list):
+        return rows_of(children, f"{PATH}: '{name}'")
+    row[""] = Fault(f"{PATH}: '{name}' is no list")
+    return []
 
 
 def probe(api: Api, night: Night) -> Iterator[Finding]:

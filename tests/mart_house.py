@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import audit, catalog, config, marts, warehouse
-from sources._tables import json_text
+from sources._json import dumps
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)  # a Monday
 
@@ -52,7 +52,7 @@ class MartHouse:
                 if kinds.kept == "history":
                     row.setdefault("row_version", f"{self.load}-{len(rows)}-{id(given)}")
                     row.setdefault("_dlt_valid_from", NOW)
-                values = [json_text(v) if isinstance(v, dict | list) else v for v in row.values()]
+                values = [dumps(v) if isinstance(v, dict | list) else v for v in row.values()]
                 columns = ", ".join(f'"{column}"' for column in row)
                 marks = ", ".join("?" for _ in row)
                 connection.execute(

@@ -168,7 +168,7 @@ def test_a_field_without_a_name_is_an_error(name: str) -> None:
 
 def test_a_row_without_its_key_is_an_error() -> None:
     with pytest.raises(TypeChanged, match="without its key 'id'"):
-        THINGS.key_of({"name": "a"})
+        arrow(THINGS, [{"id": "1"}, {"name": "a"}], {})
 
 
 HISTORY = Table(

@@ -105,7 +105,10 @@ def moment(value: datetime | None, zone: ZoneInfo) -> str:
     if value is None:
         return NOTHING
     aware = value if value.tzinfo else value.replace(tzinfo=UTC)
-    local = aware.astimezone(zone)
+    try:
+        local = aware.astimezone(zone)
+    except OverflowError:  # a vendor's last second of the year 9999, or first of the year 1
+        local = aware
     return f"{local.day} {local:%b %H:%M}"
 
 

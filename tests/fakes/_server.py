@@ -253,7 +253,7 @@ def _read(handler: BaseHTTPRequestHandler) -> Ask:
 
 
 def _send(handler: BaseHTTPRequestHandler, answer: Answer, now: datetime, *, cut: bool) -> None:
-    data = answer.text().encode()
+    data = answer.text().encode("utf-8", "surrogateescape")
     handler.send_response_only(answer.status)
     handler.send_header("Date", format_datetime(now.astimezone(UTC), usegmt=True))
     for name, value in ({"Content-Type": "application/json"} | answer.headers).items():
