@@ -1,6 +1,13 @@
+{{ config(
+    materialized='incremental', incremental_strategy='append',
+    pre_hook="{{ forget(ref('changed_contacts'), ['contact_key']) }}"
+) }}
+
 -- An attempt counts in the last n days only if all of the time in which it can have been lies there.
 -- All that is kept of a person while millions of attempts are added up has a fixed size (numbers,
 -- not texts), so that DuckDB can put it on the disk: channels are bits, the latest attempt a number.
+{% set changed = ref('changed_contacts') %}
+{% set of_changed = 'semi join ' ~ changed ~ ' using (contact_key)' if is_incremental() else '' %}
 {% set channels = ['chat', 'email', 'other', 'sms', 'teams', 'voice'] %}
 {% set vendors = ['avaamo', 'dialer', 'inwise', 'koreai', 'vonage'] %}
 {% set outcomes = [
@@ -18,6 +25,7 @@ with attempts as (
         {{ number_of('vendor', vendors) }} as vendor_number,
         {{ number_of('outcome', outcomes) }} as outcome_number
     from {{ ref('contact_attempts') }}
+    {{ of_changed }}
     where contact_key is not null and direction <> 'internal'
 ),
 
@@ -54,6 +62,7 @@ words as (
 addresses as (
     select contact_key, arg_max(email, {{ recency() }}) as email
     from {{ ref('contact_attempts') }}
+    {{ of_changed }}
     where phone is not null and email is not null
     group by contact_key
 )
