@@ -25,6 +25,9 @@
 {%- if is_incremental() -%}
 delete from {{ this }} as built
 using {{ changed }} as changed
-where {% for key in keys %}built.{{ key }} = changed.{{ key }}{{ ' and ' if not loop.last }}{% endfor %}
+where
+    {% for key in keys -%}
+    built.{{ key }} is not distinct from changed.{{ key }}{{ ' and ' if not loop.last }}
+    {%- endfor %}
 {%- endif -%}
 {%- endmacro %}

@@ -50,13 +50,17 @@ people as (
     group by contact_key
 ),
 
+-- texts for what the numbers mean: once for each combination that there is, not for each person
 words as (
     select
         channels as channel_bits,
         vendors as vendor_bits,
+        last_numbers,
         {{ words_of('channels', channels) }} as channels,
-        {{ words_of('vendors', vendors) }} as vendors
-    from (select distinct channels, vendors from people)
+        {{ words_of('vendors', vendors) }} as vendors,
+        ({{ channels }})[last_numbers % 100] as last_channel,
+        ({{ outcomes }})[last_numbers // 100] as last_outcome
+    from (select distinct channels, vendors, (latest % 10000)::int as last_numbers from people)
 ),
 
 addresses as (
@@ -76,8 +80,8 @@ select
     if(people.contact_key not like '%@%', addresses.email, people.contact_key) as email,
     words.channels,
     words.vendors,
-    ({{ channels }})[(people.latest % 100)::int] as last_channel,
-    ({{ outcomes }})[(people.latest // 100 % 100)::int] as last_outcome,
+    words.last_channel,
+    words.last_outcome,
     unsubscribes.contact_key is not null as is_unsubscribed,
     people.attempts,
     people.reached_attempts,
@@ -86,7 +90,10 @@ select
     people.touches_last_7_days,
     people.touches_last_30_days
 from people
-join words on words.channel_bits = people.channels and words.vendor_bits = people.vendors
+join words
+    on words.channel_bits = people.channels
+    and words.vendor_bits = people.vendors
+    and words.last_numbers = (people.latest % 10000)::int
 left join addresses using (contact_key)
 left join {{ ref('email_unsubscribes') }} as unsubscribes
     on unsubscribes.contact_key
