@@ -107,7 +107,9 @@ def put_unaccepted_back(config: Config, connection: Connection) -> None:
 
 
 def _through(basis: Basis) -> dict[str, str]:
-    return {name: contents["through"] for name, contents in basis["contents"].items()}
+    """What the SQL is told of the last build: per vendor its newest load, and the day."""
+    through = {name: contents["through"] for name, contents in basis["contents"].items()}
+    return {**through, "day": basis["day"]}
 
 
 def _definitions(config: Config) -> str:

@@ -1,15 +1,31 @@
 -- Wilson's score interval: honest for few attempts and for rates near 0 and 100 %.
 {% set z = 1.959964 %}
-with hours as (
+-- Zones differ by whole quarters of an hour: local times of quarters, not of millions of attempts.
+with quarters as (
     select
-        isodow(timezone('{{ var("timezone") }}', occurred_at)) as weekday,
-        hour(timezone('{{ var("timezone") }}', occurred_at)) as hour,
+        time_bucket(interval 15 minutes, occurred_at) as quarter,
         channel,
         count(*) as attempts,
         count(*) filter (where reached) as reached
     from {{ ref('contact_attempts') }}
     where direction = 'outbound' and not is_observed and occurred_at is not null
         and outcome not in ('pending', 'skipped')
+    group by all
+),
+
+local_quarters as (
+    select *, timezone('{{ var("timezone") }}', quarter) as local_time
+    from quarters
+),
+
+hours as (
+    select
+        isodow(local_time) as weekday,
+        hour(local_time) as hour,
+        channel,
+        sum(attempts)::bigint as attempts,
+        sum(reached)::bigint as reached
+    from local_quarters
     group by all
 ),
 

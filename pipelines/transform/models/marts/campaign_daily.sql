@@ -1,3 +1,11 @@
+{{ config(
+    materialized='incremental', incremental_strategy='append',
+    pre_hook="{{ forget(
+        ref('changed_campaign_days'), ['vendor', 'campaign_id', 'channel', 'occurred_on']
+    ) }}"
+) }}
+
+{% set changed = ref('changed_campaign_days') %}
 with counted as (
     select
         vendor,
@@ -18,7 +26,14 @@ with counted as (
             where outcome in ('sent', 'abandoned', 'voicemail', 'unknown') and not is_delivered
         ) as other_outcomes,
         count(distinct contact_key) as unique_contacts
-    from {{ ref('contact_attempts') }}
+    from {{ ref('contact_attempts') }} as attempts
+    {% if is_incremental() -%}
+    semi join {{ changed }} as changed
+        on changed.vendor = attempts.vendor
+        and changed.campaign_id = coalesce(attempts.campaign_id, attempts.campaign_name)
+        and changed.channel = attempts.channel
+        and changed.occurred_on is not distinct from attempts.occurred_on
+    {%- endif %}
     where campaign_id is not null or campaign_name is not null
     group by all
 )

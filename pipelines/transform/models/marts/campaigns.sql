@@ -14,18 +14,43 @@ with listed as (
     from {{ source('dialer', 'campaigns') }}
 ),
 
-seen as (
+-- few rows of millions of attempts: what follows of the latest name is cheap then
+named as (
     select
         vendor,
         coalesce(campaign_id, campaign_name) as campaign_id,
-        arg_max(campaign_name, {{ recency() }}) as campaign_name,
-        mode(channel order by channel) as channel,
+        campaign_name,
+        channel,
         min(occurred_at) as first_activity_at,
         max(occurred_at) as last_activity_at,
         count(*) as attempts
     from {{ ref('contact_attempts') }}
     where campaign_id is not null or campaign_name is not null
     group by all
+),
+
+channels as (
+    select vendor, campaign_id, arg_min(channel, (-attempts, channel)) as channel
+    from (
+        select vendor, campaign_id, channel, sum(attempts) as attempts from named group by all
+    )
+    group by all
+),
+
+seen as (
+    select
+        vendor,
+        campaign_id,
+        arg_max(campaign_name, (
+            coalesce(last_activity_at, timestamptz '1970-01-01 00:00:00Z'), campaign_name
+        )) as campaign_name,
+        any_value(channels.channel) as channel,
+        min(first_activity_at) as first_activity_at,
+        max(last_activity_at) as last_activity_at,
+        sum(attempts)::bigint as attempts
+    from named
+    join channels using (vendor, campaign_id)
+    group by vendor, campaign_id
 )
 
 select

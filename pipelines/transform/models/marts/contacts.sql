@@ -1,6 +1,13 @@
+{{ config(
+    materialized='incremental', incremental_strategy='append',
+    pre_hook="{{ forget(ref('changed_contacts'), ['contact_key']) }}"
+) }}
+
 -- An attempt counts in the last n days only if all of the time in which it can have been lies there.
 -- All that is kept of a person while millions of attempts are added up has a fixed size (numbers,
 -- not texts), so that DuckDB can put it on the disk: channels are bits, the latest attempt a number.
+{% set changed = ref('changed_contacts') %}
+{% set of_changed = 'semi join ' ~ changed ~ ' using (contact_key)' if is_incremental() else '' %}
 {% set channels = ['chat', 'email', 'other', 'sms', 'teams', 'voice'] %}
 {% set vendors = ['avaamo', 'dialer', 'inwise', 'koreai', 'vonage'] %}
 {% set outcomes = [
@@ -18,6 +25,7 @@ with attempts as (
         {{ number_of('vendor', vendors) }} as vendor_number,
         {{ number_of('outcome', outcomes) }} as outcome_number
     from {{ ref('contact_attempts') }}
+    {{ of_changed }}
     where contact_key is not null and direction <> 'internal'
 ),
 
@@ -42,18 +50,23 @@ people as (
     group by contact_key
 ),
 
+-- texts for what the numbers mean: once for each combination that there is, not for each person
 words as (
     select
         channels as channel_bits,
         vendors as vendor_bits,
+        last_numbers,
         {{ words_of('channels', channels) }} as channels,
-        {{ words_of('vendors', vendors) }} as vendors
-    from (select distinct channels, vendors from people)
+        {{ words_of('vendors', vendors) }} as vendors,
+        ({{ channels }})[last_numbers % 100] as last_channel,
+        ({{ outcomes }})[last_numbers // 100] as last_outcome
+    from (select distinct channels, vendors, (latest % 10000)::int as last_numbers from people)
 ),
 
 addresses as (
     select contact_key, arg_max(email, {{ recency() }}) as email
     from {{ ref('contact_attempts') }}
+    {{ of_changed }}
     where phone is not null and email is not null
     group by contact_key
 )
@@ -67,8 +80,8 @@ select
     if(people.contact_key not like '%@%', addresses.email, people.contact_key) as email,
     words.channels,
     words.vendors,
-    ({{ channels }})[(people.latest % 100)::int] as last_channel,
-    ({{ outcomes }})[(people.latest // 100 % 100)::int] as last_outcome,
+    words.last_channel,
+    words.last_outcome,
     unsubscribes.contact_key is not null as is_unsubscribed,
     people.attempts,
     people.reached_attempts,
@@ -77,7 +90,10 @@ select
     people.touches_last_7_days,
     people.touches_last_30_days
 from people
-join words on words.channel_bits = people.channels and words.vendor_bits = people.vendors
+join words
+    on words.channel_bits = people.channels
+    and words.vendor_bits = people.vendors
+    and words.last_numbers = (people.latest % 10000)::int
 left join addresses using (contact_key)
 left join {{ ref('email_unsubscribes') }} as unsubscribes
     on unsubscribes.contact_key

@@ -1,4 +1,10 @@
+{{ config(
+    materialized='incremental', incremental_strategy='append',
+    pre_hook="{{ forget(ref('changed_contacts'), ['contact_key']) }}"
+) }}
+
 {% set ceiling = var('touch_ceiling_per_week') %}
+{% set changed = ref('changed_contacts') %}
 with touches as (
     select
         contact_key,
@@ -8,6 +14,7 @@ with touches as (
         if(date_trunc('week', earliest_on) = date_trunc('week', latest_on),
             date_trunc('week', latest_on)::date, null) as week_starts_on
     from {{ ref('contact_attempts') }}
+    {% if is_incremental() %}semi join {{ changed }} using (contact_key){% endif %}
     where is_touch and contact_key is not null and earliest_on is not null
 ),
 

@@ -2,16 +2,11 @@
 -- than once it belongs to the latest mail before it, or to the first. Of mails, all that share
 -- contact and campaign with a changed row are made anew: in a full build all, and the join would
 -- only cost memory.
-with changed as (
-    {% for table in ['sent_emails', 'activities', 'recent_activities'] %}
-    select contact_id, campaign_id
-    from {{ source('inwise', table) }}
-    where _dlt_load_id > {{ since('inwise') }}
-    {% if not loop.last %}union{% endif %}
-    {% endfor %}
-),
-
-acts as not materialized (
+{% set changed = ref('changed_email_contacts') %}
+{% set of_changed -%}
+{%- if not flags.FULL_REFRESH -%} semi join {{ changed }} using (campaign_id, contact_id) {%- endif -%}
+{%- endset %}
+with acts as not materialized (
     select contact_id, campaign_id, acted_at, activity
     from {{ ref('stg_inwise__activities') }}
     union all
@@ -22,7 +17,7 @@ acts as not materialized (
 rows_of_changed as (
     select contact_id, campaign_id, sent_at as occurred_at, transaction_id, email, null as activity
     from {{ ref('stg_inwise__sent_emails') }}
-    {% if not flags.FULL_REFRESH %}semi join changed using (contact_id, campaign_id){% endif %}
+    {{ of_changed }}
     union all
     select
         contact_id,
@@ -32,7 +27,7 @@ rows_of_changed as (
         null,
         activity
     from acts
-    {% if not flags.FULL_REFRESH %}semi join changed using (contact_id, campaign_id){% endif %}
+    {{ of_changed }}
     where activity in ('emailopened', 'emailclicked', 'emailbounced') and contact_id <> ''
 ),
 

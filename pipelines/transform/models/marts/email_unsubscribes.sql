@@ -21,10 +21,10 @@ mails as (
 addresses as (
     select
         contact_id,
-        arg_max(email, (coalesce(mailed_at, timestamptz '1970-01-01 00:00:00Z'), email)) as email
+        arg_max(email, (coalesce(mailed_at, timestamptz '1970-01-01 00:00:00Z'), email))
+            filter (where trim(email) <> '') as email
     from mails
     semi join unsubscribed using (contact_id)
-    where trim(email) <> ''
     group by contact_id
 ),
 
@@ -32,6 +32,7 @@ told as (
     select email, acted_at as unsubscribed_at, null::timestamptz as held_back_at
     from unsubscribed
     join addresses using (contact_id)
+    where email is not null
     union all
     select email, null, recorded_at
     from {{ ref('stg_inwise__undelivered') }}
