@@ -24,7 +24,7 @@ from sources._endpoints import Endpoint, Slice, Vendor
 from sources._journal import write_durably
 from sources._tables import VERSION, Table, arrow, column_hints, with_gone
 
-from . import warehouse
+from . import memory, warehouse
 from .gather import Built, childless
 
 CONTRACT: TSchemaContractDict = {
@@ -95,7 +95,6 @@ class VendorLoad:
             resource = _resource(endpoint.name, tables, built.piece.state)
             source = dlt.source(lambda: [resource], name=self.vendor.name)()
             self._pipeline.extract(source, loader_file_format="parquet")
-            tables.clear()  # dlt keeps the resource in a cycle, which is not collected for long
         with self._meter.timed("normalize"):
             load_ids = self._pipeline.normalize().loads_ids
         if not load_ids:  # no rows, and a state that is as it was
@@ -115,6 +114,7 @@ class VendorLoad:
         if self._in_memory >= CHECKPOINT_ROWS:
             self._connection.execute("checkpoint")
             self._in_memory = 0
+            memory.give_back()
         self._write_marks(self._broken)
 
     def forget_cursors(self) -> None:
