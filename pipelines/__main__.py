@@ -5,14 +5,11 @@ configuration; 3 the audit refused; 70 a bug of ours; 74 the disk is full, or a 
 75 another run holds the lock; 130 and 143 interrupted.
 """
 
-import ctypes
-import gc
 import os
 import signal
 import sys
 import threading
 import traceback
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -20,6 +17,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from . import config as configuration
+from . import memory
 from .config import Config
 from .errors import AuditRefused, Busy, ConfigError, DiskTrouble, Refused
 
@@ -31,7 +29,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-M_ARENA_MAX = -8  # of malloc.h
 Vendors = Annotated[list[str] | None, typer.Argument(help="vonage, avaamo, inwise, koreai, dialer")]
 LogFormat = Annotated[str, typer.Option("--log-format", help="text or json, on stderr")]
 
@@ -191,7 +188,7 @@ def _carry_out(config: Config, job: Any) -> None:
     from .run import Board, run
     from .show import Show
 
-    _tune_memory()
+    memory.tune()
     show = Show()
     board = Board(say=show.say, slice_loaded=show.slice_loaded)
     got = _stop_on_signals(board.stop)
@@ -204,15 +201,6 @@ def _carry_out(config: Config, job: Any) -> None:
         os._exit(128 + got[0])  # worker threads may sit in a slow request
     show.summary(board, config)
     raise typer.Exit(code)
-
-
-def _tune_memory() -> None:
-    """For many small objects that live for seconds: garbage is looked for less often (a fifth of a
-    load's time), and malloc keeps two heaps instead of some for each thread (60 MB)."""
-    gc.freeze()
-    gc.set_threshold(50_000, 10, 10)
-    with suppress(AttributeError, OSError, TypeError):  # glibc alone has it
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
 
 def _stop_on_signals(stop: threading.Event) -> list[int]:

@@ -26,7 +26,7 @@ from sources._journal import write_durably
 from sources._rejects import Rejected, key_text, without_bad
 from sources._tables import VERSION, Table, TypeChanged, arrow, column_hints, with_gone
 
-from . import warehouse
+from . import memory, warehouse
 from .gather import Built, childless
 
 CONTRACT: TSchemaContractDict = {
@@ -142,7 +142,6 @@ class VendorLoad:
             resource = _resource(endpoint.name, tables, built.piece.state)
             source = dlt.source(lambda: [resource], name=self.vendor.name)()
             self._pipeline.extract(source, loader_file_format="parquet")
-            tables.clear()  # dlt keeps the resource in a cycle, which is not collected for long
         with self._meter.timed("normalize"):
             load_ids = self._pipeline.normalize().loads_ids
         if not load_ids:  # no rows, and a state that is as it was
@@ -168,6 +167,7 @@ class VendorLoad:
         if self._in_memory >= CHECKPOINT_ROWS:
             self._connection.execute("checkpoint")
             self._in_memory = 0
+            memory.give_back()
         warehouse.forget_rejected(self._connection, self.vendor.name, resolved)
         self._write_marks(self._broken)
 

@@ -20,7 +20,7 @@ DEEP_EVERY = timedelta(days=7)
 DEEP_BACK = timedelta(days=30)
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
-AHEAD_ROWS = 3_000  # that windows begun before their turn may hold, as far as can be foretold
+AHEAD_ROWS = 2_000  # that windows begun before their turn may hold, as far as can be foretold
 
 
 def first_instant(endpoint: Windowed, night: Night) -> datetime:
@@ -189,11 +189,12 @@ def _helping(api: Api) -> Iterator[ThreadPoolExecutor]:
 
 
 def _windows_ahead(endpoint: Windowed, api: Api, last: Read) -> int:
-    """How many windows are begun before their turn: what they hold waits in memory."""
+    """How many windows are begun before their turn: what they hold waits in memory, and one with
+    many rows keeps the vendor busy by itself."""
     if not endpoint.apart or api.max_in_flight == 1:
         return 0
     rows = max((len(rows) for table, rows in last.rows.items() if not table.is_child), default=0)
-    return min(api.max_in_flight, max(1, AHEAD_ROWS // (rows + 1)))
+    return min(api.max_in_flight, AHEAD_ROWS // (rows + 1))
 
 
 def _is_overtaken(read: Read, sent: int, passed: list[tuple[int, set[Hashable]]]) -> bool:
