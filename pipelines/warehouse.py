@@ -621,8 +621,8 @@ def _copy_comments(connection: Connection, schema: str) -> None:
 def publish(config: Config, connection: Connection, run_id: str, say: Say) -> None:
     """Put a copy of the work file in the published one's place, in one atomic step.
 
-    Closes the connection. The copy has no staging schemas and no views, carries the stamp, and is
-    on the disk before it gets its name.
+    Closes the connection. The copy has no staging schemas, no working tables and no views, carries
+    the stamp, and is on the disk before it gets its name.
     """
     published, copy, work = config.published, _publishing(config), work_path(config)
     as_of = _as_of(connection)
@@ -686,6 +686,11 @@ def _strip(connection: Connection) -> None:
     views = "select schema_name, view_name from duckdb_views() where not internal"
     for schema, view in connection.execute(views).fetchall():
         connection.execute(f'drop view "{schema}"."{view}"')
+    # what a build tells itself of what has changed is nobody else's
+    working = "select table_name from duckdb_tables() where schema_name = 'marts' "
+    working += "and starts_with(table_name, 'changed_')"
+    for (table,) in connection.execute(working).fetchall():
+        connection.execute(f'drop table marts."{table}"')
     schemas = "select schema_name from duckdb_schemas() where ends_with(schema_name, '_staging')"
     for (schema,) in connection.execute(schemas).fetchall():
         connection.execute(f'drop schema "{schema}" cascade')

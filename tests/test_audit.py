@@ -133,6 +133,8 @@ def test_marts_are_built_only_when_something_changed(house: Callable[..., House]
         assert home.run(now=now) == 0
         assert built() == first, "--no-marts leaves the marts as they were"
         assert home.run(marts=True, now=now) == 0
+        marts = "select table_name from duckdb_tables() where schema_name = 'marts'"
+        assert not [name for (name,) in home.sql(marts) if name.startswith("changed_")]
         changed = built()
         assert changed != first
         home.settings["marts__touch_ceiling_per_week"] = 3
