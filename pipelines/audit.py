@@ -68,7 +68,7 @@ def _vendors_of(connection: Connection, node: Any) -> dict[str, int]:
     if "vendor" not in {column[0] for column in columns}:
         return {}
     counted = connection.execute(
-        f"select vendor, count(*) from ({node.compiled_code}) group by vendor"  # noqa: S608
+        f"select vendor, count(*) from ({node.compiled_code}) group by vendor"
     ).fetchall()
     found = {vendor: rows for vendor, rows in counted if vendor in catalog.NAMES}
     return found if len(found) == len(counted) else {}

@@ -62,17 +62,11 @@ def _page(config: Config) -> str:
 
 def _by_dbt(config: Config, scratch: Path) -> str:
     """The page as dbt makes it, with all that it needs in it."""
-    marts.import_dbt()
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.cli.main import dbtRunner
-
     arguments = marts.dbt_arguments(config, config.published)
     arguments += ["--target", "published"]
     arguments += ["--target-path", str(scratch), "--log-path", str(scratch)]  # the last one counts
-    try:
-        outcome = dbtRunner().invoke([*marts.SILENCE, "docs", "generate", "--static", *arguments])
-    finally:
-        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+    with marts.dbt_runner() as new_runner:
+        outcome = new_runner().invoke([*marts.SILENCE, "docs", "generate", "--static", *arguments])
     if not outcome.success:
         raise RuntimeError("dbt cannot make its documentation") from outcome.exception
     return (scratch / "static_index.html").read_text(encoding="utf-8")

@@ -4,8 +4,8 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from datetime import datetime
 from importlib import import_module
 from importlib.metadata import version
@@ -132,7 +132,7 @@ def _variables(config: Config) -> dict[str, Any]:
 def _contents(connection: Connection, vendor: Vendor) -> dict[str, Any]:
     """What is loaded of a vendor, as far as marts show it: observations of queues are not."""
     through, loads = connection.execute(
-        f"select coalesce(max(load_id), ''), count(*) from \"{vendor.name}\"._dlt_loads"  # noqa: S608
+        f"select coalesce(max(load_id), ''), count(*) from \"{vendor.name}\"._dlt_loads"
         if "_dlt_loads" in warehouse.tables_in(connection, vendor.name)
         else "select '', 0"
     ).fetchone() or ("", 0)
@@ -142,7 +142,7 @@ def _contents(connection: Connection, vendor: Vendor) -> dict[str, Any]:
             continue
         closed = "max(_dlt_valid_to)" if table.kept == "history" else "null"
         newest[table.name] = connection.execute(
-            f'select max(_dlt_load_id), {closed}::varchar from "{vendor.name}"."{table.name}"'  # noqa: S608
+            f'select max(_dlt_load_id), {closed}::varchar from "{vendor.name}"."{table.name}"'
         ).fetchone()
     return {"through": through, "loads": loads, "newest": json.loads(json.dumps(newest))}
 
@@ -162,7 +162,7 @@ def _only_added(connection: Connection, vendor: str, was: Mapping[str, Any]) -> 
     if "_dlt_loads" not in warehouse.tables_in(connection, vendor):
         return False
     row = connection.execute(
-        f'select count(*) from "{vendor}"._dlt_loads where load_id <= ?',  # noqa: S608
+        f'select count(*) from "{vendor}"._dlt_loads where load_id <= ?',
         [was["through"]],
     ).fetchone()
     return bool(row and row[0] == was["loads"])
@@ -188,22 +188,29 @@ def dbt_arguments(config: Config, database: Path) -> list[str]:
     ]
 
 
-def _run_dbt(config: Config, *, whole: bool) -> list[Any]:
-    """Models, then tests; the results of tests that found rows."""
+@contextmanager
+def dbt_runner() -> Iterator[Any]:
+    """dbt's class for calls of it; at the end its connections are closed, or the file would stay
+    open with its .wal."""
     import_dbt()
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
+    try:
+        yield dbtRunner
+    finally:
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]  # dbt's
+
+
+def _run_dbt(config: Config, *, whole: bool) -> list[Any]:
+    """Models, then tests; the results of tests that found rows."""
     arguments = dbt_arguments(config, warehouse.work_path(config))
     refresh = ["--full-refresh"] if whole else []
-    try:
-        manifest = _done(dbtRunner().invoke([*SILENCE, "parse", *arguments]))
-        runner = dbtRunner(manifest=manifest)
+    with dbt_runner() as new_runner:
+        manifest = _done(new_runner().invoke([*SILENCE, "parse", *arguments]))
+        runner = new_runner(manifest=manifest)
         _done(runner.invoke([*SILENCE, "run", *arguments, *refresh]))
         tests = _done(runner.invoke([*SILENCE, "test", *arguments]))
-    finally:
-        # or the file stays open with its .wal
-        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     return [result for result in tests.results if str(result.status) in ("fail", "warn")]
 
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 from xml.etree.ElementTree import Element
 
-import pygal  # type: ignore[import-untyped]
+import pygal  # type: ignore[import-untyped]  # it has no types
 from markupsafe import Markup
-from pygal.style import Style  # type: ignore[import-untyped]
+from pygal.style import Style  # type: ignore[import-untyped]  # nor here
 
 from . import words
 
