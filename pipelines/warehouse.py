@@ -37,7 +37,7 @@ SETTINGS = {
     "storage_compatibility_version": "v1.0.0",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
-    "memory_limit": "200MB",
+    "memory_limit": "150MB",
     # or DuckDB before 1.4 fails on what 1.5 writes: "Failed to load metadata pointer"
     "experimental_metadata_reuse": "false",
 }
