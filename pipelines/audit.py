@@ -56,7 +56,7 @@ def _verdict(connection: Connection, config: Config, result: Any) -> Verdict:
     node = result.node
     severity = "error" if str(result.status) == "fail" else "warn"
     if severity == "error":
-        warehouse.put_aside(connection, config.work_dir / REFUSED, node.name, node.compiled_code)
+        warehouse.keep_refused(connection, config.work_dir / REFUSED, node.name, node.compiled_code)
     text = " ".join((node.description or node.name.replace("_", " ")).split()).rstrip(".")
     vendors = _vendors_of(connection, node)
     return Verdict(node.name, severity, text, int(result.failures), vendors)

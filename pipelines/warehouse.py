@@ -539,7 +539,7 @@ def last_runs(connection: Connection) -> dict[str, dict[str, Any]]:
     }
 
 
-def put_aside(connection: Connection, aside: Path, name: str, query: str) -> None:
+def keep_refused(connection: Connection, aside: Path, name: str, query: str) -> None:
     """The rows of a query into a table of a file beside the work file."""
     target = str(aside).replace("'", "''")
     connection.execute(f"attach '{target}' as aside")

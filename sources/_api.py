@@ -210,6 +210,7 @@ class Api:
         self._numbering = threading.Lock()
         self._slots = threading.BoundedSemaphore(max_in_flight)
         self._resting_until = 0.0  # monotonic
+        self.given_up = threading.Event()  # while set, what other threads still ask is not sent
 
     # --- asking --------------------------------------------------------------------------------
 
@@ -270,21 +271,27 @@ class Api:
                 "it was not sent"
             )
         while (left := self._resting_until - time.monotonic()) > 0:
-            self.meter.wait(left)
-        self.meter.check()
+            self._check()
+            self.meter.wait(min(left, 0.5))
+        self._check()
         while not self._limiter.try_acquire(self.vendor, blocking=False):
             self.meter.wait(0.1)
-        self.meter.check()
+        self._check()
         with self._numbering:
             self.meter.requests += 1
             self.sent += 1
             return self.sent
 
+    def _check(self) -> None:
+        self.meter.check()
+        if self.given_up.is_set():
+            raise Stopped
+
     def heed(self, response: requests.Response) -> None:
         """Where one request is told to wait, those of the other threads wait with it."""
         told = response.headers.get("Retry-After")
         if response.status_code in (403, 429) and told:
-            with suppress(InvalidHeader):
+            with suppress(InvalidHeader, ValueError, OverflowError):  # a date of the year 99999
                 seconds = min(Retry().parse_retry_after(told), LONGEST_WAIT)
                 self._resting_until = max(self._resting_until, time.monotonic() + seconds)
 

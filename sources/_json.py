@@ -67,7 +67,11 @@ def content_of(value: Any) -> str:
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
     except TypeError:
+        pass
+    try:
         return json.dumps(value, sort_keys=True, default=str)
+    except RecursionError:  # no table takes it
+        return f"{len(value)} nested too deep"
 
 
 def is_storable(value: Any) -> bool:

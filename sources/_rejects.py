@@ -17,6 +17,7 @@ from ._json import content_of, printable
 from ._tables import Table, TypeChanged, first_bad, why_not
 
 MOST_ROWS, MOST_SHARE = 100, 0.1  # of a slice's rows of a table: more is no bad record
+FEW = 5  # rows, all of which may be bad records
 LONGEST_PART = 200  # characters of a key that are kept
 Known = Mapping[str, Mapping[str, str]]  # per table, its columns with their dlt types
 
@@ -45,13 +46,16 @@ def without_bad(piece: Slice, known: Known, place: str) -> tuple[Slice, list[Rej
         if not bad:
             continue
         if table.kept != "history" and (root := _root(table, piece.rows)):
-            rejected += [
+            units = [
                 _rejected(root, row, found[0], place, found[1])
                 for row in piece.rows[root]
                 if (found := culprits.get(_part(row.get(root.key_fields[0]))))
             ]
+            _refuse_all(len(units), len(piece.rows[root]), next(iter(bad.values())))
+            rejected += units
             piece = _without_units(piece, root, culprits.keys())
             continue
+        _refuse_all(len(bad), len(rows), next(iter(bad.values())))
         rejected += [_rejected(table, rows[n], rows[n], place, why) for n, why in bad.items()]
         if table.kept == "history":
             piece = _without_lists(piece, table, [rows[n] for n in bad])
@@ -61,6 +65,24 @@ def without_bad(piece: Slice, known: Known, place: str) -> tuple[Slice, list[Rej
     return piece, rejected
 
 
+def _refuse_many(bad: int, of: int, why: str) -> None:
+    """What befalls many rows is no bad record."""
+    if bad > max(MOST_ROWS, MOST_SHARE * of):
+        raise _a_change(f"more than {bad - 1} of {of}", why)
+
+
+def _refuse_all(bad: int, of: int, why: str) -> None:
+    """Nor is what befalls each of some."""
+    _refuse_many(bad, of, why)
+    if FEW < of == bad:
+        raise _a_change(f"all {of}", why)
+
+
+def _a_change(rows: str, why: str) -> TypeChanged:
+    told = "that is no bad record but a change of the vendor's; nothing was loaded of it"
+    return TypeChanged(f"{why}; {rows} rows are so: {told}")
+
+
 def bad_rows(table: Table, rows: Sequence[Row], known: Mapping[str, str]) -> dict[int, str]:
     """The numbers of the rows that make no table, by themselves or with the rest, and why not.
 
@@ -68,35 +90,35 @@ def bad_rows(table: Table, rows: Sequence[Row], known: Mapping[str, str]) -> dic
     """
     bad: dict[int, str] = {}
 
-    def search(start: int, stop: int) -> None:
+    def search(start: int, stop: int) -> bool:
         why = why_not(table, rows[start:stop], known)
         if why is None:
-            return
+            return False
         if stop - start == 1:
             bad[start] = why
-            if len(bad) > max(MOST_ROWS, MOST_SHARE * len(rows)):
-                told = (
-                    "that is no bad record but a change of the vendor's; nothing was loaded of it"
-                )
-                raise TypeChanged(f"{why}; more than {len(bad) - 1} rows are so: {told}")
-            return
+            _refuse_many(len(bad), len(rows), why)
+            return True
         middle = (start + stop) // 2
         search(start, middle)
         search(middle, stop)
+        return True
 
-    search(0, len(rows))
+    if not search(0, len(rows)):
+        return bad
     good = [number for number in range(len(rows)) if number not in bad]
-    while bad and why_not(table, [rows[n] for n in good], known):  # a field's two spellings
+    while why_not(table, [rows[n] for n in good], known):  # two spellings of a field
         number, why = first_bad(table, [rows[n] for n in good], known)
         bad[good.pop(number)] = why
+        _refuse_many(len(bad), 0, why)  # each is a search of its own
     return bad
 
 
 def key_text(table: Table, row: Row) -> str:
-    """The key as JSON; null where a part is missing or is none."""
+    """The key as JSON, the same each night; null where a part is missing or is none."""
     parts = {
         column: _part(row.get(field))
         for column, field in zip(table.key, table.key_fields, strict=True)
+        if table.fields[field] not in ("instant", "date")  # of the observation
     }
     return json.dumps(parts)
 
@@ -149,7 +171,7 @@ def _without_lists(piece: Slice, table: Table, bad: Sequence[Row]) -> Slice:
         told = f"{table.name}: a row was put aside, all stay as they were"
         rows = {each: some for each, some in piece.rows.items() if each is not table}
         scope = None if piece.scope is None else ()
-        return replace(piece, rows=rows, scope=scope, warnings=(*piece.warnings, told))
+        return replace(piece, rows=rows, scope=scope, held=(*piece.held, told))
     left = [row for row in piece.rows[table] if _part(row.get(field)) not in lists]
     kept = tuple(each for each in piece.scope if _part(each) not in lists)
     cursors = piece.state.get("cursor")
@@ -162,5 +184,5 @@ def _without_lists(piece: Slice, table: Table, bad: Sequence[Row]) -> Slice:
         piece,
         rows={**piece.rows, table: left},
         scope=kept,
-        warnings=(*piece.warnings, warning),
+        held=(*piece.held, warning),
     )

@@ -52,7 +52,6 @@ DLT_TYPES: dict[Kind, str] = {
 GONE = "_gone"  # marks a parent without children; deletes what it had, is never inserted itself
 VERSION = "row_version"
 PERSONAL = ("phone", "email", "number")  # in a column's name: its values stay out of messages
-DIGITS = 7  # of the shortest phone number
 LONGEST_NAMED = 80  # characters of a key in a message
 # What Python, and with it most readers, can hold as a time.
 TIMES = (datetime(1, 1, 1, tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
@@ -129,14 +128,10 @@ def named(table: Table, row: Row) -> str:
 
 
 def _is_personal(table: Table, column: str, value: str) -> bool:
-    """Beside a phone number, an id that has as many digits may be the same person's again."""
-    of_people = any(word in name for name in table.key for word in PERSONAL)
-    return (
-        any(word in column for word in PERSONAL)
-        or "@" in value
-        or value[:1] == "+"
-        or (of_people and column != table.parent and sum(map(str.isdigit, value)) >= DIGITS)
-    )
+    """Beside a phone number every id may be the same person's again, or a name."""
+    if any(word in name for name in table.key for word in PERSONAL):
+        return column not in (table.parent, "occurrence")
+    return "@" in value or value[:1] == "+"
 
 
 @cache

@@ -180,12 +180,14 @@ def _ask(endpoint: Windowed, api: Api, night: Night, part: Window) -> Read:
 
 @contextmanager
 def _helping(api: Api) -> Iterator[ThreadPoolExecutor]:
-    """Threads for windows; what none has begun when the reading ends is not begun."""
+    """Threads for windows. When the reading ends early, those begun ahead are given up."""
     pool = ThreadPoolExecutor(api.max_in_flight)
     try:
         yield pool
     finally:
+        api.given_up.set()
         pool.shutdown(cancel_futures=True)
+        api.given_up.clear()
 
 
 def _windows_ahead(endpoint: Windowed, api: Api, last: Read) -> int:

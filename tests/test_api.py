@@ -133,13 +133,14 @@ def test_where_one_request_is_told_to_wait_the_others_wait_with_it(server: Plain
         return body
 
     server.rewrites = [("/read", clocked)]
+    server.latency = 0.1
     api = connect(server, max_in_flight=3)
     started = time.monotonic()
     api.together([lambda: api.get("/read")] * 12)
     assert fault.hits == 1
     assert len(answered) == 12
-    # but for those that were under way when it was said
-    assert len([at for at in answered if at < started + 1]) <= 2
+    # but for those that were under way when it was heard
+    assert len([at for at in answered if at < started + 1]) <= 6
 
 
 def saw(condition: Callable[[], bool]) -> bool:

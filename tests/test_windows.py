@@ -1,7 +1,9 @@
 """Windows tile the span, and each night asks for what may have changed and no more."""
 
 import threading
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
@@ -22,6 +24,8 @@ from sources._windows import (
     runs_of_days,
     tiles,
 )
+from tests.fakes._server import Fault
+from tests.test_api import Plain, connect
 
 NOW = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
 moments = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
@@ -223,6 +227,33 @@ def test_the_failure_of_a_window_comes_after_those_before_it() -> None:
     assert next(slices).label == "2026-02-15 04:00..2026-02-22 04:00Z"
     with pytest.raises(VendorError, match="down"):
         next(slices)
+
+
+def test_a_failure_does_not_wait_for_the_windows_begun_ahead() -> None:
+    with Plain() as server:
+        asked = connect(server, max_in_flight=4)
+        resting = threading.Event()
+
+        def read(vendor: Api, _night: Night, window: Window) -> Read:
+            if window.start == FIRST + timedelta(days=7):
+                assert resting.wait(30)
+                raise VendorError("down")
+            if window.start == FIRST + timedelta(days=14):
+                server.faults = [Fault("status", status=429, headers={"Retry-After": "120"})]
+                with suppress(VendorError):
+                    vendor.ask("GET", f"{server.url}/read", once=True)
+                resting.set()
+                vendor.get("/read")
+            return Read({})
+
+        things = endpoint(read=read, apart=True)
+        slices = read_nightly(things, asked, night(start_date=FIRST.isoformat()))
+        next(slices)
+        started = time.monotonic()
+        with pytest.raises(VendorError, match="down"):
+            next(slices)
+        assert time.monotonic() - started < 60
+        assert len(server.seen) == 1
 
 
 def test_the_cursor_is_where_the_vendor_says_and_never_goes_back() -> None:
