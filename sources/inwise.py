@@ -520,15 +520,26 @@ def probe(api: Api, night: Night) -> Iterator[Finding]:
         query = {"date_from": str(today), "date_to": str(today + timedelta(days=1))}
         asked = query | {"page_index": "1", "page_size": "10"}
         rows = rows_of(api.get(source.path, asked).body, source.path)
-        timed = _timed(rows, source.time, zone)
-        newest += [row[source.time] for row in timed if row[source.time]]
-        yield Finding("ok", f"{source.name}: {len(rows)} of today's rows")
+        said = [row[source.time] for row in _timed(rows, source.time, zone)]
+        times = [moment for moment in said if isinstance(moment, datetime)]
+        newest += times
+        yield _timely(source, len(rows), len(said) - len(times) - said.count(None))
     if newest and max(newest) > night.now + timedelta(minutes=10):
         yield Finding(
             "warning",
             f"the newest row lies in the future if its time is {zone.key}",
             "set [sources.inwise] timezone to the account's zone",
         )
+
+
+def _timely(source: List, rows: int, untimely: int) -> Finding:
+    if not untimely:
+        return Finding("ok", f"{source.name}: {rows} of today's rows")
+    return Finding(
+        "failure",
+        f"{source.name}: in {untimely} of today's {rows} rows '{source.time}' is no time",
+        "ask inwise; with [sources.inwise] put_aside = true a run goes on without such records",
+    )
 
 
 ACTIVITIES_ENDPOINT = Windowed("activities", (ACTIVITIES,), STEP, ACTIVITY_LIST.read)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pytest
 
 from pipelines import warehouse
+from pipelines.check import print_check
 from sources import _rejects, inwise
 from sources._journal import Journal
 from tests.fakes._server import Answer, Ask, Fault, Row
@@ -415,3 +416,28 @@ def test_a_summary_is_kept_per_campaign_and_day(house: MakeHouse, fake: InwiseFa
         "select campaign_id, observed_on, sent from inwise.activities_summary order by 2"
     )
     assert rows == [("1", now.date(), 2), ("1", now.date() + timedelta(days=1), 2)]
+
+
+# --- check ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("time", ["soon", 5, 0, [], "0001-01-01 00:00:00"])
+def test_check_names_the_field_that_holds_no_time(
+    house: MakeHouse, fake: InwiseFake, capsys: pytest.CaptureFixture[str], time: Any
+) -> None:
+    """Beside sound rows and one without a time, which a table takes."""
+    for _ in range(3):
+        fake.add_sent(date_sent=fake.local(fake.now()))
+    odd = [{}, {"date_sent": None}, {"date_sent": time}]
+    fake.rewrites = [
+        ("sentEmails$", lambda rows: [row | more for row, more in zip(rows, odd, strict=True)])
+    ]
+    home = house(fake)
+    assert print_check(home.config, ["inwise"], datetime.now(UTC)) == 1
+    told = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    failures = [line for line in told if line.startswith("failure")]
+    assert len(failures) == 1
+    assert failures[0].startswith(
+        "failure inwise sent_emails: in 1 of today's 3 rows 'date_sent' is no time -> "
+    )
+    assert "ok inwise activities: 0 of today's rows" in told
