@@ -55,7 +55,7 @@ from ._endpoints import REQUIRED, Finding, Listed, Night, Read, Slice, Vendor, W
 from ._errors import VendorError
 from ._paging import Found, Page, keyed_pages, settled
 from ._snapshots import believe
-from ._tables import Table
+from ._tables import Table, why_not
 
 LOGIN = "/api/v2/login"
 STATUS = "/api/v2/reports/campaigns/leads/status"
@@ -284,8 +284,7 @@ def lead_status(api: Api, night: Night) -> Iterator[Slice]:
     verdict = believe(night, state, "campaigns", len(campaigns), total=None, what="campaigns")
     believed = verdict.held is None
     listed = {key: campaign["total_leads"] for key, campaign in campaigns.items()}
-    storable = {key: row for key, row in campaigns.items() if _json.is_storable(row)}
-    known = storable if believed else state["known"]
+    known = _to_remember(campaigns, state.get("known", {})) if believed else state["known"]
     more = {"listed": listed, "complete": believed, "known": known}
     remembered = _remember(night, "lead_status", verdict.state | more)
     warnings = _miscounts(listed, counts)
@@ -299,6 +298,20 @@ def lead_status(api: Api, night: Night) -> Iterator[Slice]:
         LEAD_COUNTS: [row | {"observed_at": night.now} for row in counts],
     }
     yield Slice(rows, remembered, "all", warnings=warnings)
+
+
+def _to_remember(campaigns: Mapping[str, Row], earlier: Mapping[str, Row]) -> dict[str, Row]:
+    """The rows that will say of a campaign that it is gone: tonight's without what no state holds.
+    Where that makes no table the earlier one, as in the warehouse."""
+    loaded = [row | {"deleted_at": None} for row in campaigns.values()]
+    sound = why_not(CAMPAIGNS, loaded, {}) is None
+    known: dict[str, Row] = {}
+    for (key, row), alone in zip(campaigns.items(), loaded, strict=True):
+        if sound or why_not(CAMPAIGNS, [alone], {}) is None:
+            known[key] = {k: v for k, v in row.items() if _json.is_storable({k: v})}
+        elif key in earlier:
+            known[key] = earlier[key]
+    return known
 
 
 def _campaigns(api: Api) -> tuple[dict[str, Row], list[Row]]:

@@ -34,6 +34,7 @@ from ._errors import Stopped, VendorError
 from ._journal import Journal
 from ._json import is_storable, loads
 from ._paging import Found, Page, settled
+from ._rejects import without_bad
 from ._tables import Kind, Table, arrow
 from ._windows import first_instant, iso, parse_time, tiles
 
@@ -436,19 +437,25 @@ def _recent_slice(night: Night, journal: Journal, name: str, body: Any, loaded: 
     it; what it held is then read from the activities."""
     try:
         rows = _timed(rows_of(body, "recentActivities"), "action_date", zone_of(night))
+        campaigns = _with_campaigns(night, "recent_activities", rows, "action_date")
+        state = {"loaded": list(loaded), "campaigns": campaigns}
         latest = {RECENT.key_of(row): row for row in rows}
-        if not night.settings.get("put_aside"):
-            arrow(RECENT, list(latest.values()), {})
+        piece = Slice({RECENT: list(latest.values())}, state, f"{len(rows)} changes")
+        _refuse_unloadable(piece, put_aside=night.settings.get("put_aside", False))
     except VendorError as error:
         journal.spoil(name)
         raise VendorError(
             f"{error}; the reply is set aside as {name}.unreadable, the next run reads activities "
             "from start_date in its place"
         ) from error
-    campaigns = _with_campaigns(night, "recent_activities", rows, "action_date")
-    state = {"loaded": list(loaded), "campaigns": campaigns}
     night.states["recent_activities"] = state
-    return Slice({RECENT: list(latest.values())}, state, f"{len(rows)} changes")
+    return piece
+
+
+def _refuse_unloadable(piece: Slice, *, put_aside: bool) -> None:
+    """Raises TypeChanged where the load would: behind it nobody could set the reply aside."""
+    left = without_bad(piece, {}, "")[0] if put_aside else piece
+    arrow(RECENT, left.rows[RECENT], {})
 
 
 def _ask_once(api: Api, journal: Journal, now: datetime, number: int) -> tuple[str, Any]:
@@ -513,15 +520,26 @@ def probe(api: Api, night: Night) -> Iterator[Finding]:
         query = {"date_from": str(today), "date_to": str(today + timedelta(days=1))}
         asked = query | {"page_index": "1", "page_size": "10"}
         rows = rows_of(api.get(source.path, asked).body, source.path)
-        timed = _timed(rows, source.time, zone)
-        newest += [row[source.time] for row in timed if row[source.time]]
-        yield Finding("ok", f"{source.name}: {len(rows)} of today's rows")
+        said = [row[source.time] for row in _timed(rows, source.time, zone)]
+        times = [moment for moment in said if isinstance(moment, datetime)]
+        newest += times
+        yield _timely(source, len(rows), len(said) - len(times) - said.count(None))
     if newest and max(newest) > night.now + timedelta(minutes=10):
         yield Finding(
             "warning",
             f"the newest row lies in the future if its time is {zone.key}",
             "set [sources.inwise] timezone to the account's zone",
         )
+
+
+def _timely(source: List, rows: int, untimely: int) -> Finding:
+    if not untimely:
+        return Finding("ok", f"{source.name}: {rows} of today's rows")
+    return Finding(
+        "failure",
+        f"{source.name}: in {untimely} of today's {rows} rows '{source.time}' is no time",
+        "ask inwise; with [sources.inwise] put_aside = true a run goes on without such records",
+    )
 
 
 ACTIVITIES_ENDPOINT = Windowed("activities", (ACTIVITIES,), STEP, ACTIVITY_LIST.read)

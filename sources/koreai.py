@@ -170,18 +170,25 @@ def _discovered(api: Api, night: Night) -> Slice:
         night, state, "campaigns", len(found.rows), total=first.total, what="the list of campaigns"
     )
     listed = {
-        row["id"]: [row.get(name) for name in STAMPS]
+        row["id"]: [_stamp(row.get(name)) for name in STAMPS]
         for row in found.rows
-        if isinstance(row["id"], str) and is_storable(row)  # `arrow` refuses any other
+        if isinstance(row["id"], str) and is_storable(row["id"])  # `arrow` refuses any other
     }
-    scope = {*state.get("open", ()), *listed}
-    state |= verdict.state | {"listed": listed, "complete": verdict.held is None}
-    state |= {} if verdict.held else {"open": sorted(listed)}
+    known = {*state.get("open", ()), *listed}
+    whole = len(listed) == len(found.rows)  # a row without a sound id may be any campaign's
+    state |= verdict.state | {"listed": listed, "complete": whole and verdict.held is None}
+    state |= {} if verdict.held else {"open": sorted(listed if whole else known)}
     state = _remember(night, CAMPAIGNS, state)
     warnings = tuple(found.warnings)
     if verdict.held:
         return Slice({}, state, "held", scope=(), warnings=warnings, held=(verdict.held,))
-    return Slice({CAMPAIGNS: found.rows}, state, "all", scope=tuple(scope), warnings=warnings)
+    scope = tuple(known if whole else listed)
+    return Slice({CAMPAIGNS: found.rows}, state, "all", scope=scope, warnings=warnings)
+
+
+def _stamp(value: Any) -> Any:
+    """None, which never stands still, for what a state cannot hold."""
+    return value if is_storable(value) else None
 
 
 def _list_page(api: Api, account_id: str, limit: int, number: int) -> Page:

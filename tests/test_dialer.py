@@ -161,6 +161,49 @@ def test_a_campaign_that_goes_is_marked_once_and_unmarked_when_it_is_back(
         assert [(at.astimezone(UTC), n) for at, n in observed] == list(zip(days, rows, strict=True))
 
 
+SPOILT: list[Row] = [{"name": 5}, {"name": 10**25}, {"name": "\ud800"}, {"fooBar": 1, "foo_bar": 2}]
+
+
+@pytest.mark.parametrize("change", SPOILT, ids=ascii)
+def test_a_campaign_that_was_put_aside_before_it_went_is_marked(
+    house: MakeHouse, fake: DialerFake, change: Row
+) -> None:
+    home = house(fake, **FAST, dialer__put_aside=True)
+    gone, stays = fake.add_campaign("Gone", leads=3), fake.add_campaign("Stays", leads=2)
+    never = fake.add_campaign("Never sound")
+    fake.campaigns[never] |= change
+    assert home.run(now=NOW) == 0, home.error("dialer")
+    fake.campaigns[gone] |= change | {"status": "stopped"}
+    for night in (1, 2):
+        assert home.run(now=NOW + night * DAY) == 0, home.error("dialer")
+    aside = "select key->>'id' from ops.rejected where \"table\" = 'campaigns' order by 1"
+    assert home.sql(aside) == sorted([(gone,), (never,)])
+    fake.remove_campaign(gone)
+    fake.remove_campaign(never)
+    for night in (3, 4):
+        assert home.run(now=NOW + night * DAY) == 0, home.error("dialer")
+    assert home.sql(
+        "select id, name, status, total_leads, deleted_at from dialer.campaigns order by name"
+    ) == [
+        (gone, "Gone", "running", 3, NOW + 3 * DAY),
+        (stays, "Stays", "running", 2, None),
+    ]
+    assert home.sql(aside) == [(never,)]
+
+
+def test_a_campaign_with_what_no_state_holds_is_marked_when_it_goes(
+    home: House, fake: DialerFake
+) -> None:
+    gone, _ = fake.add_campaign("Gone"), fake.add_campaign("Stays")
+    fake.campaigns[gone]["budget"] = 2**70
+    assert home.run(now=NOW) == 0, home.error("dialer")
+    assert home.sql("select budget from dialer.campaigns order by name") == [(str(2**70),), (None,)]
+    fake.remove_campaign(gone)
+    assert home.run(now=NOW + DAY) == 0, home.error("dialer")
+    marks = home.sql("select name, deleted_at from dialer.campaigns order by name")
+    assert marks == [("Gone", NOW + DAY), ("Stays", None)]
+
+
 def test_a_campaign_list_that_shrank_is_held_back(fake: DialerFake) -> None:
     keys = [fake.add_campaign(f"C{n}", leads=1) for n in range(20)]
     reader = Reader(fake)

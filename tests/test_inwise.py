@@ -11,9 +11,10 @@ from typing import Any, Literal
 import pytest
 
 from pipelines import warehouse
-from sources import inwise
+from pipelines.check import print_check
+from sources import _rejects, inwise
 from sources._journal import Journal
-from tests.fakes._server import Answer, Ask, Fault
+from tests.fakes._server import Answer, Ask, Fault, Row
 from tests.fakes.inwise import InwiseFake
 from tests.house import House, assert_holds
 
@@ -321,6 +322,39 @@ def test_a_record_of_the_feed_that_cannot_be_loaded_stops_one_night_only(
     assert_table_of_activities(home, fake)
 
 
+def two_spellings(rows: list[Row]) -> list[Row]:
+    """Each row makes a table, all of them make none."""
+    return [row | {"newField" if n else "new_field": "x"} for n, row in enumerate(rows)]
+
+
+def all_bad(rows: list[Row]) -> list[Row]:
+    return [row | {"ip": ["1", "2"]} for row in rows]
+
+
+@pytest.mark.parametrize("poison", [two_spellings, all_bad])
+def test_a_reply_with_more_bad_records_than_are_put_aside_stops_one_night_only(
+    house: MakeHouse, fake: InwiseFake, monkeypatch: pytest.MonkeyPatch, poison: Any
+) -> None:
+    monkeypatch.setattr(_rejects, "MOST_ROWS", 3)
+    fake.seed(20)
+    home = house(fake, inwise__put_aside=True)
+    fake.rewrites = [(FEED, poison)]
+    stopped = home.run() == 1
+    assert stopped == ("set aside" in home.error("inwise"))
+    assert stopped or poison is two_spellings  # of which one may be put aside
+    before = handed_out(fake)
+    fake.rewrites = []
+    for _ in range(2):
+        fake.change()
+        assert home.run() == 0, home.error("inwise")
+    since = handed_out(fake) - before
+    assert since
+    assert since <= recents(home)
+    assert_table_of_activities(home, fake)
+    assert undone(home) == []
+    assert home.sql("select count(*) > 0 from inwise.activities_summary") == [(True,)]
+
+
 def test_a_feed_that_never_ends_is_left_for_the_next_night(
     house: MakeHouse, fake: InwiseFake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -382,3 +416,28 @@ def test_a_summary_is_kept_per_campaign_and_day(house: MakeHouse, fake: InwiseFa
         "select campaign_id, observed_on, sent from inwise.activities_summary order by 2"
     )
     assert rows == [("1", now.date(), 2), ("1", now.date() + timedelta(days=1), 2)]
+
+
+# --- check ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("time", ["soon", 5, 0, [], "0001-01-01 00:00:00"])
+def test_check_names_the_field_that_holds_no_time(
+    house: MakeHouse, fake: InwiseFake, capsys: pytest.CaptureFixture[str], time: Any
+) -> None:
+    """Beside sound rows and one without a time, which a table takes."""
+    for _ in range(3):
+        fake.add_sent(date_sent=fake.local(fake.now()))
+    odd = [{}, {"date_sent": None}, {"date_sent": time}]
+    fake.rewrites = [
+        ("sentEmails$", lambda rows: [row | more for row, more in zip(rows, odd, strict=True)])
+    ]
+    home = house(fake)
+    assert print_check(home.config, ["inwise"], datetime.now(UTC)) == 1
+    told = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    failures = [line for line in told if line.startswith("failure")]
+    assert len(failures) == 1
+    assert failures[0].startswith(
+        "failure inwise sent_emails: in 1 of today's 3 rows 'date_sent' is no time -> "
+    )
+    assert "ok inwise activities: 0 of today's rows" in told

@@ -317,6 +317,48 @@ def test_a_bad_campaign_is_not_closed(house: MakeHouse) -> None:
             assert home.sql(versions) == [(3, 0)]
 
 
+ILL: list[Row] = [{"_id": None}, {"_id": 1.5}, {"_id": "\udcff"}, {"name": 10**25}]
+ILL += [{"name": "\udcff"}, {"updatedAt": 10**25}]
+
+
+@pytest.mark.parametrize("change", ILL, ids=ascii)
+def test_a_bad_campaign_closes_no_contacts_and_is_closed_when_it_goes(
+    house: MakeHouse, change: Row
+) -> None:
+    histories = (
+        "select id, _dlt_valid_to from koreai.campaigns order by all",
+        "select campaign_id, unique_id, _dlt_valid_to from koreai.campaign_contacts order by all",
+    )
+    with KoreaiFake() as fake:
+        fake.now = lambda: NOW - timedelta(hours=1)
+        spoilt, goes, stays = (fake.add_campaign()["_id"] for _ in range(3))
+        for campaign in (spoilt, goes, stays):
+            for number in range(3):
+                fake.add_contact(campaign, uniqueId=f"CRM-{number}")
+        home = house(fake, koreai__requests_per_minute=60_000, koreai__put_aside=True)
+        assert home.run(now=NOW) == 0, home.error("koreai")
+        before = [home.sql(query) for query in histories]
+        assert list(map(len, before)) == [3, 9]
+
+        def poison(body: Any) -> str:
+            for row in body["data"]["results"]:
+                row |= change if row["_id"] == spoilt else {}
+            return json.dumps(body, ensure_ascii=False)
+
+        fake.rewrites = [("/getAllCampaignDetails$", poison)]
+        assert home.run(now=NOW + DAY) == 0, home.error("koreai")
+        assert [row[1] for row in rejected(home)] == ["campaigns"]
+        assert [home.sql(query) for query in histories] == before
+        fake.rewrites = []
+        fake.remove_campaign(spoilt)
+        fake.remove_campaign(goes)
+        assert home.run(now=NOW + 2 * DAY) == 0, home.error("koreai")
+        for query, rows in zip(histories, before, strict=True):
+            closed = [row[:-1] for row in home.sql(query) if row[-1]]
+            assert closed == [row[:-1] for row in rows if row[0] != stays]
+            assert len(home.sql(query)) == len(rows)
+
+
 def test_a_bad_agent_takes_its_queue_and_no_other(house: MakeHouse) -> None:
     with DialerFake() as fake:
         fake.seed(20)

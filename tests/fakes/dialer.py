@@ -28,6 +28,7 @@ import re
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -290,8 +291,8 @@ class DialerFake(Fake):
     def _status(self, _: Ask) -> Answer:
         """Written by hand, since no dict holds a status twice."""
         self.recount()
-        self.observed = _copy(self.campaigns)
-        self.served_campaigns |= _copy(self.campaigns)
+        self.observed = deepcopy(self.campaigns)  # which may hold what orjson refuses
+        self.served_campaigns |= deepcopy(self.campaigns)
         parts = []
         for key, campaign in self.campaigns.items():
             rest = {k: v for k, v in campaign.items() if k != "leads_by_status"}
