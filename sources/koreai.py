@@ -376,7 +376,7 @@ def probe(api: Api, night: Night) -> Iterator[Finding]:
     ids = [each for each, finding in findings.items() if finding.level == "ok"]
     if not findings:
         page = _list_page(api, night.settings["account_id"], 1, 1)
-        ids = [row["id"] for row in page.rows]
+        ids = [row["id"] for row in page.rows if isinstance(row["id"], str)]
         mend = "" if ids else "are stream_id and account_id under [sources.koreai] right?"
         yield Finding("ok" if ids else "warning", f"campaigns: {page.total} for voice", mend)
     if ids:
