@@ -121,7 +121,7 @@ def test_the_next_slice_is_asked_for_while_one_is_loaded(
 def test_what_was_read_before_a_failure_is_loaded(house: MakeHouse) -> None:
     with CASES["vonage"].fake() as fake:
         fake.seed(60)
-        home = house(fake)
+        home = house(fake, vonage__max_in_flight=1)
         fake.faults = [Fault("status", path="/stats/", status=400, skip=8, times=1000)]
         assert home.run() == 1
         assert home.sql("select count(*) > 0 from vonage.interactions") == [(True,)]
@@ -157,7 +157,7 @@ def test_time_is_told_by_what_it_went_into(house: MakeHouse) -> None:
     with CASES["vonage"].fake() as fake:
         fake.seed(30)
         fake.latency = 0.05
-        home = house(fake)
+        home = house(fake, vonage__max_in_flight=1)
         home.run()
         ((requests, fetching, loading),) = home.sql(
             "select requests, extract_seconds, load_seconds from ops.runs"
