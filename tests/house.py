@@ -109,6 +109,6 @@ def assert_table(house: House, vendor: str, name: str, expected: list[Row]) -> N
     jsons = {c for c, kind in table.columns.items() if kind in ("list", "map", "json")}
     got = canonical(house.rows(vendor, name), columns, jsons)
     want = canonical(expected, columns, set())
-    missing, extra = [r for r in want if r not in set(got)], [r for r in got if r not in set(want)]
+    missing, extra = sorted(set(want) - set(got)), sorted(set(got) - set(want))
     assert (len(got), missing[:2], extra[:2]) == (len(want), [], []), f"{vendor}.{name}"
     assert got == want, f"{vendor}.{name}"
