@@ -116,8 +116,10 @@ def night(folder: Path, now: datetime) -> Measured:
     """A build of the marts in a process of its own, as a run does it after its loads."""
     command = [sys.executable, "-m", "tests.bench_marts", "--build", str(folder), now.isoformat()]
     started = time.monotonic()
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    seconds, (peak_mb, cpu) = time.monotonic() - started, json.loads(told)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{command} failed:\n{done.stderr}")
+    seconds, (peak_mb, cpu) = time.monotonic() - started, json.loads(done.stdout)
     return Measured(seconds, peak_mb, cpu)
 
 
