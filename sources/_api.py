@@ -22,7 +22,6 @@ from urllib.parse import urlsplit
 
 import orjson
 import requests
-from pyrate_limiter import Limiter, Rate
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.exceptions import InvalidHeader
@@ -205,6 +204,8 @@ class Api:
         self._verify = ca_bundle or True
         self._reads = [(m, re.compile(re.escape(self.base_url) + p)) for m, p in reads]
         self._reads += [("POST", re.compile(re.escape(url))) for url in login_urls]
+        from pyrate_limiter import Limiter, Rate  # as dlt below: `outreach status` asks nobody
+
         self._limiter = Limiter(Rate(requests_per_minute, 60_000))  # in any 60 seconds
         self.sent = 0  # requests that have left; each reply tells which one it answers
         self._numbering = threading.Lock()

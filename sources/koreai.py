@@ -33,8 +33,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-import jwt
-
 from ._api import RATE_LIMIT_TEXT, Api, Login, Meter, Row, field_of, rows_of
 from ._endpoints import REQUIRED, Finding, Listed, Night, Slice, Vendor
 from ._errors import VendorError
@@ -98,6 +96,8 @@ CONTACTS = Table(
 
 def connect(settings: Mapping[str, Any], meter: Meter) -> Api:
     def sign_token() -> tuple[str, float]:
+        import jwt  # with cryptography, which `outreach status` need not load
+
         now = int(time.time())
         claims = {
             "appId": settings["client_id"],
