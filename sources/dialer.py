@@ -35,8 +35,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import jwt
-
 from . import _json
 from ._api import (
     Api,
@@ -240,6 +238,8 @@ def connect(settings: Mapping[str, Any], meter: Meter) -> Api:
 
 def _token(body: Any) -> tuple[str, float | None]:
     """The access token and the second at which it ends, by the vendor's clock; None: unknown."""
+    import jwt  # with cryptography, which `outreach status` need not load
+
     camel = isinstance(body, dict) and "access_token" not in body and "accessToken" in body
     token = token_of(body, "accessToken" if camel else "access_token")
     try:
