@@ -207,7 +207,9 @@ def why_not(table: Table, rows: Sequence[Row], known: Mapping[str, str]) -> str 
 def _arrow(table: Table, rows: Sequence[Row], known: Mapping[str, str]) -> tuple[Any, set[str]]:
     import pyarrow as pa
 
-    _refuse_faults(table, rows)
+    names: set[str] = set().union(*rows)
+    if "" in names:
+        raise TypeChanged(_fault(table, rows))
     arrays: dict[str, Any] = {}
     new_json: set[str] = set()
     for field, values in _declared(table, rows).items():
@@ -215,7 +217,7 @@ def _arrow(table: Table, rows: Sequence[Row], known: Mapping[str, str]) -> tuple
         arrays[column] = _array(table, field, table.fields[field], values)
         if column in table.key and arrays[column].null_count:
             raise TypeChanged(f"{table.name}: a row came without its key '{field}'")
-    for column, values in _unknown(table, rows).items():
+    for column, values in _unknown(table, rows, names).items():
         if column in arrays or column.startswith("_dlt") or column in (VERSION, GONE):
             raise TypeChanged(f"{table.name}: two fields of the vendor share the name '{column}'")
         if all(value is None for value in values):
@@ -229,13 +231,10 @@ def _arrow(table: Table, rows: Sequence[Row], known: Mapping[str, str]) -> tuple
     return result, new_json
 
 
-def _refuse_faults(table: Table, rows: Sequence[Row]) -> None:
+def _fault(table: Table, rows: Sequence[Row]) -> str:
     """What the source found wrong with a row."""
-    if "" not in set().union(*rows):
-        return
     fault = next(row[""] for row in rows if "" in row)
-    told = fault if isinstance(fault, Fault) else f"{table.name}: a field without a name"
-    raise TypeChanged(str(told))
+    return fault if isinstance(fault, Fault) else f"{table.name}: a field without a name"
 
 
 def with_gone(table: Table, built: Any, parents: Sequence[str]) -> Any:
@@ -273,13 +272,14 @@ def _objects(table: Table, field: str, values: list[Any]) -> list[Row]:
     return [value or {} for value in values]
 
 
-def _unknown(table: Table, rows: Sequence[Row]) -> dict[str, list[Any]]:
-    """Values of the fields that the vendor's page does not name, by column."""
+def _unknown(table: Table, rows: Sequence[Row], names: set[str]) -> dict[str, list[Any]]:
+    """Values of the fields that the vendor's page does not name, by column; `names` are those of
+    all the rows' own fields."""
     prefixes = {f.rpartition(".")[0] for f in table.fields if "." in f}
     unknown: dict[str, list[Any]] = {}
     for prefix in ("", *sorted(prefixes)):
         objects = rows if not prefix else [_inside(row, prefix) for row in rows]
-        seen: set[str] = set().union(*objects) if objects else set()
+        seen: set[str] = set().union(*objects) if prefix else names
         start = f"{prefix}." if prefix else ""
         for name in sorted(seen):
             if start + name in table.fields or start + name in prefixes:
