@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from . import warehouse
 from .marts import PROJECT
 from .warehouse import Connection
 
@@ -42,13 +43,9 @@ def describe(connection: Connection) -> None:
     ]
     if not changed:
         return
-    connection.execute("begin")
-    for (schema, table, column), text in changed:
-        name = f'"{schema}"."{table}"'
-        what = f'column {name}."{column}"' if column else f"table {name}"
-        quoted = text.replace("'", "''")
-        connection.execute(f"comment on {what} is '{quoted}'")
-    connection.execute("commit")
+    with warehouse.transaction(connection):
+        for (schema, table, column), text in changed:
+            warehouse.comment_on(connection, schema, table, column, text)
 
 
 def descriptions() -> dict[Place, str]:

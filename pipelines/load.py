@@ -253,8 +253,7 @@ def _destination(connection: warehouse.Connection) -> Any:
     def configuration(initial: Any, accept_partial: bool = False) -> Any:
         return partial() if accept_partial else look_up(initial)
 
-    # dlt has no seam for it
-    destination.configuration = configuration  # type: ignore[assignment,method-assign]
+    destination.configuration = configuration  # type: ignore[assignment,method-assign]  # no seam
     return destination
 
 

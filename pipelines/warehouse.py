@@ -449,7 +449,7 @@ def record_runs(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> No
     names = list(rows[0]) if rows else []
     columns = ", ".join(f'"{name}"' for name in names)
     marks = ", ".join("?" for _ in names)
-    with _transaction(connection):
+    with transaction(connection):
         for row in rows:
             same = [row["run_id"], row["vendor"]]
             connection.execute("delete from ops.runs where run_id = ? and vendor = ?", same)
@@ -458,13 +458,14 @@ def record_runs(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> No
 
 
 @contextmanager
-def _transaction(connection: Connection) -> Iterator[None]:
+def transaction(connection: Connection) -> Iterator[None]:
     """All or nothing; what fails leaves the connection fit for use."""
     connection.execute("begin")
     try:
         yield
     except BaseException:
-        connection.execute("rollback")
+        with suppress(duckdb.Error):  # what failed first is what is told
+            connection.execute("rollback")
         raise
     connection.execute("commit")
 
@@ -474,7 +475,7 @@ def record_rejected(
 ) -> None:
     """A row for each record put aside; one that was met before moves its last_seen_at. Where a
     part of the key is missing, the same content is the same record."""
-    with _transaction(connection):
+    with transaction(connection):
         for each in rejected:
             is_same = 'vendor = ? and "table" = ? and key::varchar = ?'
             same = [vendor, each.table, each.key]
@@ -585,17 +586,16 @@ def put_back(connection: Connection, config: Config, vendor: str) -> None:
             "where database_name = 'published' and schema_name = ?",
             [vendor],
         ).fetchall()
-        connection.execute("begin")
-        connection.execute(f'drop schema if exists "{vendor}" cascade')
-        connection.execute(f'drop schema if exists "{vendor}_staging" cascade')
-        connection.execute(f'create schema "{vendor}"')
-        for sql, table in ddl:
-            connection.execute(sql)
-            connection.execute(
-                f'insert into "{vendor}"."{table}" select * from published."{vendor}"."{table}"'
-            )
-        _copy_comments(connection, vendor)
-        connection.execute("commit")
+        with transaction(connection):
+            connection.execute(f'drop schema if exists "{vendor}" cascade')
+            connection.execute(f'drop schema if exists "{vendor}_staging" cascade')
+            connection.execute(f'create schema "{vendor}"')
+            for sql, table in ddl:
+                connection.execute(sql)
+                connection.execute(
+                    f'insert into "{vendor}"."{table}" select * from published."{vendor}"."{table}"'
+                )
+            _copy_comments(connection, vendor)
     finally:
         connection.execute("detach published")
 
@@ -603,16 +603,24 @@ def put_back(connection: Connection, config: Config, vendor: str) -> None:
 def _copy_comments(connection: Connection, schema: str) -> None:
     """Those of the attached published file's tables, which their DDL does not tell."""
     told = connection.execute(
-        "select 'table', table_name, null, comment from duckdb_tables() "
+        "select table_name, null, comment from duckdb_tables() "
         "where database_name = 'published' and schema_name = $1 and comment is not null "
-        "union all select 'column', table_name, column_name, comment from duckdb_columns() "
+        "union all select table_name, column_name, comment from duckdb_columns() "
         "where database_name = 'published' and schema_name = $1 and comment is not null",
         [schema],
     ).fetchall()
-    for kind, table, column, comment in told:
-        what = f'"{schema}"."{table}"' + (f'."{column}"' if column else "")
-        text = comment.replace("'", "''")
-        connection.execute(f"comment on {kind} {what} is '{text}'")
+    for table, column, text in told:
+        comment_on(connection, schema, table, column, text)
+
+
+def comment_on(
+    connection: Connection, schema: str, table: str, column: str | None, text: str
+) -> None:
+    """Describe a table, or a column of it."""
+    name = f'"{schema}"."{table}"'
+    what = f'column {name}."{column}"' if column else f"table {name}"
+    quoted = text.replace("'", "''")
+    connection.execute(f"comment on {what} is '{quoted}'")
 
 
 # --- the published file --------------------------------------------------------------------------
@@ -697,10 +705,9 @@ def _strip(connection: Connection) -> None:
 
 
 def _write_stamp(connection: Connection, stamp: tuple[Any, ...]) -> None:
-    connection.execute("begin")
-    connection.execute("delete from ops.published")
-    connection.execute("insert into ops.published values (?, ?, ?, ?)", list(stamp))
-    connection.execute("commit")
+    with transaction(connection):
+        connection.execute("delete from ops.published")
+        connection.execute("insert into ops.published values (?, ?, ?, ?)", list(stamp))
 
 
 def _keep_earlier(config: Config) -> None:

@@ -95,7 +95,7 @@ def _avaamo() -> Any:
         "base_url": os.environ["SOURCES__AVAAMO__API_URL"],
         "headers": {"access-token": os.environ["SOURCES__AVAAMO__ACCESS_TOKEN"]},
     }
-    return rest_api_source({"client": client, "resources": resources})  # type: ignore[typeddict-item]
+    return rest_api_source({"client": client, "resources": resources})  # type: ignore[typeddict-item]  # as its guide
 
 
 if __name__ == "__main__":
