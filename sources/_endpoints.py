@@ -4,7 +4,7 @@ A slice is what one load takes. Rows are as the vendor sent them; the state that
 reaches the warehouse in the same package, so the two never disagree.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -37,17 +37,17 @@ class Window:
 class Read:
     """What the reading of one window found.
 
-    `until`: how far it got, where it had to stop earlier than asked (too many rows at once).
-    `cursor`: where the next night starts, if that is not `until`. `unfinished`: times of rows in a
-    state that is not final; their days are read again.
+    `cursor`: where the next night starts, if that is not the window's end. `unfinished`: times of
+    rows in a state that is not final; their days are read again. `sent`: by key, the number of the
+    request that a row of the main table came with, for windows that are read side by side.
     """
 
     rows: Mapping[Table, list[Row]]
-    until: datetime | None = None
     cursor: datetime | None = None
     unfinished: frozenset[date] = frozenset()
     state: State = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    sent: Mapping[Hashable, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ class Night:
 class Windowed:
     """An endpoint with a time filter. `read` gets the API, the night and one window of it.
 
+    It returns what it found, or the windows to read instead of one with too many rows at once.
     `step`: the widest window asked for. `keeps`: how far back the vendor still answers. `apart`:
     no reading of a window rests on that of another, so several may be read side by side.
     """
@@ -102,7 +103,7 @@ class Windowed:
     name: str
     tables: tuple[Table, ...]
     step: timedelta
-    read: Callable[[Api, Night, Window], Read]
+    read: Callable[[Api, Night, Window], Read | list[Window]]
     keeps: timedelta | None = None
     apart: bool = False
 

@@ -7,7 +7,7 @@ is an error and not an end.
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -40,10 +40,14 @@ class Page:
 
 @dataclass(frozen=True)
 class Found:
-    """The rows of a set, each key once (`settled` with repeats: as often as the vendor has it)."""
+    """The rows of a set, each key once (`settled` with repeats: as often as the vendor has it).
+
+    `sent`: by key, the number of the request that a row came with; not told with repeats.
+    """
 
     rows: list[Row]
     warnings: list[str] = field(default_factory=list)
+    sent: Mapping[Hashable, int] = field(default_factory=dict)
 
 
 def settled(
@@ -78,8 +82,15 @@ def settled(
     else:
         raise VendorError(f"{place}: {READINGS} readings in a row gave different rows ({doubt})")
     kept = [pages] if keep == "last" else readings
-    rows = [r for p in pages for r in p.rows] if repeats else _newest(kept, key)
-    return Found(rows, [f"{place}: {doubt}"] if doubt and "total of" in doubt else [])
+    warnings = [f"{place}: {doubt}"] if doubt and "total of" in doubt else []
+    if repeats:
+        return Found([row for page in pages for row in page.rows], warnings)
+    newest = _newest(kept, key)
+    return Found(
+        [row for row, _ in newest.values()],
+        warnings,
+        {of: sent for of, (_, sent) in newest.items()},
+    )
 
 
 def _doubt(
@@ -114,13 +125,13 @@ def _all_equal(found: list[Counter[Hashable]]) -> bool:
     return all(keys == found[0] for keys in found)
 
 
-def _newest(readings: list[list[Page]], key: Key) -> list[Row]:
-    """Each key once; the version whose request was sent last."""
-    latest: dict[Hashable, Row] = {}
+def _newest(readings: list[list[Page]], key: Key) -> dict[Hashable, tuple[Row, int]]:
+    """Each key once: the version whose request was sent last, and the number of that request."""
+    latest: dict[Hashable, tuple[Row, int]] = {}
     for page in sorted((p for pages in readings for p in pages), key=lambda p: p.sent):
         for row in page.rows:
-            latest[key(row)] = row
-    return list(latest.values())
+            latest[key(row)] = row, page.sent
+    return latest
 
 
 def numbered_pages(
@@ -150,6 +161,14 @@ def numbered_pages(
             break
         pages.append(page)
     return pages
+
+
+def readings(
+    api: Api, fetch: Callable[[int], Page], place: str, first: Page, *, beyond: bool = False
+) -> Callable[[], list[Page]]:
+    """Reads the numbered pages each time it is called; page 1 of the first time is there."""
+    firsts = iter([first])
+    return lambda: numbered_pages(api, fetch, place, first=next(firsts, None), beyond=beyond)
 
 
 def _page_beyond(fetch: Callable[[int], Page], number: int) -> Page | None:

@@ -100,6 +100,12 @@ class Table:
         parts = tuple(_key_part(row.get(name)) for name in self.key_fields)
         return ("", content_of(row)) if None in parts else parts
 
+    def main_key_of(self, row: Row) -> tuple[Any, ...]:
+        """The key of a row, or of the row of the main table that it is a child of."""
+        if self.kept == "replaced" and self.parent:
+            return (_key_part(row.get(self.parent)),)
+        return self.key_of(row)
+
     def field_of(self, column: str) -> str:
         """The vendor's name of a column."""
         return _columns_to_fields(tuple(self.fields))[column]

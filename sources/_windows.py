@@ -6,10 +6,12 @@ after they appeared; once a week it starts 30 days back.
 """
 
 from collections import deque
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from ._api import Api
@@ -20,7 +22,8 @@ DEEP_EVERY = timedelta(days=7)
 DEEP_BACK = timedelta(days=30)
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
-AHEAD_ROWS = 2_000  # that windows begun before their turn may hold, as far as can be foretold
+AHEAD_ROWS = 20_000  # that windows begun before their turn may hold, as far as can be foretold
+MOST_PARTS = 1_000  # of one window; they can be parted in their turn
 
 
 def first_instant(endpoint: Windowed, night: Night) -> datetime:
@@ -67,13 +70,14 @@ def tiles(start: datetime, end: datetime, step: timedelta) -> list[Window]:
     return windows
 
 
-def narrowed(window: Window, rows: int, fits: int) -> Window | None:
-    """The beginning of a window that holds more rows than fit in a slice; None where all fit, or
-    where it is a second already."""
+def parted(window: Window, rows: int, fits: int) -> list[Window]:
+    """The parts of a window that holds more rows than fit in a slice; none where all fit, or where
+    it is a second already. How the rows lie in it is not known: a part may have to be parted."""
     width = window.end - window.start
     if rows <= fits or width <= SECOND:
-        return None
-    return Window(window.start, window.start + max(SECOND, width * (0.8 * fits / rows)))
+        return []
+    step = max(width * (0.8 * fits / rows), width / MOST_PARTS)
+    return tiles(window.start, window.end, max(SECOND, step // SECOND * SECOND))
 
 
 def runs_of_days(days: Iterable[date]) -> list[tuple[datetime, datetime]]:
@@ -91,13 +95,16 @@ def read_nightly(endpoint: Windowed, api: Api, night: Night) -> Iterator[Slice]:
     """One slice per window; the state of each says how far the endpoint has got with it."""
     state = night.state(endpoint.name)
     deep = is_deep(state, night.now) or "deep_at" not in state
-    windows = nightly(endpoint, night)
-    for window, read in _read_all(endpoint, api, night, windows):
+    span: Window | None = None  # what was read without a gap, up to now
+    for window, read in _read_all(endpoint, api, night, nightly(endpoint, night)):
+        if span is None or window.start != span.end:
+            span, unfinished = window, frozenset[date]()
+        span, unfinished = Window(span.start, window.end), unfinished | read.unfinished
         reached = read.cursor or window.end
         before = parse_time(state["cursor"]) if "cursor" in state else reached
         before = min(before, night.now)
         state = state | dict(read.state) | {"cursor": iso(max(before, reached))}
-        state["unfinished"] = _still_unfinished(state, window, read, night.now)
+        state["unfinished"] = _still_unfinished(state, span, unfinished, night.now)
         if deep and window.end >= night.now:
             state["deep_at"] = iso(night.now)
         night.states[endpoint.name] = state
@@ -131,46 +138,46 @@ def forget_span(endpoint: Windowed, night: Night, span: Window) -> dict[str, Any
     return {"backfills": done}
 
 
+@dataclass
+class _Turn:
+    """A window in the line of those to be read; begun, once it has a `future`."""
+
+    window: Window
+    future: "Future[Read | list[Window]] | None" = None
+    begun_at: int = 0  # the requests sent by then
+
+
 def _read_all(
     endpoint: Windowed, api: Api, night: Night, windows: list[Window]
 ) -> Iterator[tuple[Window, Read]]:
-    """Read the windows in turn; one that stopped early is gone on with until its end.
+    """What the windows hold, in their order; one that is too wide makes way for its parts.
 
-    Windows that may be read side by side are begun before it is their turn. A row that was asked
-    for again meanwhile is newer than what such a window holds of it: then the window is read anew.
+    Windows that may be read side by side are begun before it is their turn. So what such a one
+    holds may be older than what an earlier one was given of the same row: that version stays.
     """
-    todo = deque(windows)
-    begun: deque[tuple[Window, int, Future[Read]]] = deque()
-    passed: list[tuple[int, set[Hashable]]] = []  # keys of what was read, and the last request
-    ahead = 0
+    line = deque(map(_Turn, windows))
+    sent: dict[Hashable, int] = {}  # what earlier windows were given since those ahead were begun
+    ahead = _windows_ahead(endpoint, api, AHEAD_ROWS)
     with _helping(api) as pool:
-        while todo or begun:
-            while todo and len(begun) <= ahead:
-                window, sent = todo.popleft(), api.sent
-                begun.append((window, sent, pool.submit(_ask, endpoint, api, night, window)))
-            window, sent, future = begun.popleft()
-            read, step = future.result(), endpoint.step
-            part = window
-            while True:
-                if _is_overtaken(read, sent, passed):
-                    read = _ask(endpoint, api, night, part)
-                until = read.until or part.end
-                yield Window(part.start, until), read
-                if begun:
-                    passed = [each for each in passed if each[0] > begun[0][1]]
-                    passed.append((api.sent, _keys(read)))
-                ahead = _windows_ahead(endpoint, api, read)
-                if until >= window.end:
-                    break
-                # one that was cut short was too wide for its rows: go on as wide as fitted, then
-                # wider
-                growth = 1.0 if until < part.end else 1.5
-                step = min(endpoint.step, growth * (until - part.start))
-                part = Window(until, min(window.end, until + step))
-                sent, read = api.sent, _ask(endpoint, api, night, part)
+        while line:
+            for turn in islice(line, ahead + 1):
+                if turn.future is None:
+                    turn.begun_at = api.sent
+                    turn.future = pool.submit(_ask, endpoint, api, night, turn.window)
+            turn = line.popleft()
+            assert turn.future
+            read = turn.future.result()
+            if isinstance(read, list):
+                line.extendleft(map(_Turn, reversed(read)))
+                continue
+            yield turn.window, _without_overtaken(read, sent)
+            first = min((other.begun_at for other in line if other.future), default=None)
+            sent = {} if first is None else {**sent, **read.sent}
+            sent = {key: number for key, number in sent.items() if number > (first or 0)}
+            ahead = _windows_ahead(endpoint, api, sum(map(len, read.rows.values())))
 
 
-def _ask(endpoint: Windowed, api: Api, night: Night, part: Window) -> Read:
+def _ask(endpoint: Windowed, api: Api, night: Night, part: Window) -> Read | list[Window]:
     api.meter.check()
     try:
         return endpoint.read(api, night, part)
@@ -190,28 +197,26 @@ def _helping(api: Api) -> Iterator[ThreadPoolExecutor]:
         api.given_up.clear()
 
 
-def _windows_ahead(endpoint: Windowed, api: Api, last: Read) -> int:
-    """How many windows are begun before their turn: what they hold waits in memory, and one with
-    many rows keeps the vendor busy by itself."""
+def _windows_ahead(endpoint: Windowed, api: Api, rows: int) -> int:
+    """How many windows are begun before their turn, where one holds so many rows with all their
+    children: what they hold waits in memory."""
     if not endpoint.apart or api.max_in_flight == 1:
         return 0
-    rows = max((len(rows) for table, rows in last.rows.items() if not table.is_child), default=0)
-    return min(api.max_in_flight, AHEAD_ROWS // (rows + 1))
+    return max(1, min(api.max_in_flight, AHEAD_ROWS // (rows + 1)))
 
 
-def _is_overtaken(read: Read, sent: int, passed: list[tuple[int, set[Hashable]]]) -> bool:
-    """Whether a row of it was asked for again, in an earlier window, after it was begun."""
-    later = [keys for last, keys in passed if last > sent]
-    return bool(later) and not _keys(read).isdisjoint(set().union(*later))
-
-
-def _keys(read: Read) -> set[Hashable]:
-    return {
-        (table.name, *table.key_of(row))
-        for table, rows in read.rows.items()
-        if not table.is_child
-        for row in rows
-    }
+def _without_overtaken(read: Read, sent: Mapping[Hashable, int]) -> Read:
+    """Without the rows, and their children, of which a version asked for later is known."""
+    older = {key for key, number in read.sent.items() if sent.get(key, 0) > number}
+    if not older:
+        return read
+    return replace(
+        read,
+        rows={
+            table: [row for row in rows if table.main_key_of(row) not in older]
+            for table, rows in read.rows.items()
+        },
+    )
 
 
 def _parents(read: Read) -> tuple[str, ...]:
@@ -223,13 +228,15 @@ def _parents(read: Read) -> tuple[str, ...]:
     )
 
 
-def _still_unfinished(state: State, window: Window, read: Read, now: datetime) -> list[str]:
+def _still_unfinished(
+    state: State, window: Window, unfinished: frozenset[date], now: datetime
+) -> list[str]:
     """Days that held a row in a state that is not final when they were last read."""
     days = {date.fromisoformat(d) for d in state.get("unfinished", ())}
     covered = {d for d in days if window.start <= midnight(d) and midnight(d) + DAY <= window.end}
     recent = {
         day
-        for day in (days - covered) | read.unfinished
+        for day in (days - covered) | unfinished
         if (now - DEEP_BACK - DAY).date() <= day <= now.date()
     }
     return sorted(map(str, recent))

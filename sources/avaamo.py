@@ -29,9 +29,9 @@ from typing import Any
 from ._api import Api, Fault, Meter, Row, StaticHeaders, field_of, rows_of
 from ._endpoints import Finding, Night, Read, Vendor, Window, Windowed
 from ._errors import VendorError
-from ._paging import Page, numbered_pages, settled
+from ._paging import Page, readings, settled
 from ._tables import Table
-from ._windows import narrowed
+from ._windows import parted
 
 PATH = "/api/v2/campaigns/insights"
 NAME = "campaign_insights"
@@ -40,7 +40,7 @@ WEEK = timedelta(days=7)
 STEP = WEEK - timedelta(minutes=1)  # with the second that bounds are asked early, 7 days at most
 # Less than the vendor's own limit: the time to the first request must not move the bound.
 KEEPS = timedelta(days=180) - timedelta(minutes=10)
-SLICE_ROWS = 5_000  # more in one window, and a part of it is asked for instead
+SLICE_ROWS = 5_000  # more in one window, and it is read in parts
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNITS = {"ms": timedelta(milliseconds=1), "s": timedelta(seconds=1)}
 OTHER_UNIT = {"ms": "s", "s": "ms"}
@@ -91,32 +91,23 @@ def connect(settings: Mapping[str, Any], meter: Meter) -> Api:
     )
 
 
-def campaign_insights(api: Api, night: Night, window: Window) -> Read:
-    """One window of messages.
-
-    Of a window with more than SLICE_ROWS a part is read; the caller goes on from where it ended.
-    """
+def campaign_insights(api: Api, night: Night, window: Window) -> Read | list[Window]:
+    """One window of messages."""
     unit, size = night.settings["time_unit"], night.settings["page_size"]
-
-    def read_pages() -> list[Page]:
-        nonlocal window
-        while True:
-            fetch = partial(_page, api, window, unit, size)
-            first = fetch(1)
-            narrower = narrowed(window, first.total or 0, SLICE_ROWS)
-            # A vendor that ignores the bounds gives as much for any part: then that is no help.
-            if narrower is None or not _some_inside(first.rows, window):
-                pages = numbered_pages(api, fetch, PATH, first=first, beyond=True)
-                return _without_made_up_total(pages, size)
-            window = narrower
-
-    found = settled(read_pages, INSIGHTS.key_of, PATH)
+    fetch = partial(_page, api, window, unit, size)
+    first = fetch(1)
+    parts = parted(window, first.total or 0, SLICE_ROWS)
+    # a vendor that ignores the bounds gives as much for any part: then that is no help
+    if parts and _some_inside(first.rows, window):
+        return parts
+    read = readings(api, fetch, PATH, first, beyond=True)
+    found = settled(lambda: _without_made_up_total(read(), size), INSIGHTS.key_of, PATH)
     return Read(
         {INSIGHTS: found.rows},
-        until=window.end,
         unfinished=_unfinished(found.rows),
         state=_unit_holds(api, night, window, found.rows),
         warnings=tuple(found.warnings),
+        sent=found.sent,
     )
 
 

@@ -28,7 +28,7 @@ import json
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -37,7 +37,7 @@ from ._api import RATE_LIMIT_TEXT, Api, Login, Meter, Row, field_of, rows_of
 from ._endpoints import REQUIRED, Finding, Listed, Night, Slice, Vendor
 from ._errors import VendorError
 from ._json import is_storable
-from ._paging import Found, Page, numbered_pages, settled
+from ._paging import Found, Page, readings, settled
 from ._snapshots import believe
 from ._tables import Table
 from ._windows import DEEP_EVERY, iso, parse_time
@@ -140,14 +140,6 @@ def _remember(night: Night, table: Table, state: dict[str, Any]) -> dict[str, An
     return night.state(table.name)
 
 
-def _reading(
-    api: Api, fetch: Callable[[int], Page], place: str, first: Page
-) -> Callable[[], list[Page]]:
-    """Reads all pages, each time it is called; page 1 of the first time is there already."""
-    firsts = iter([first])
-    return lambda: numbered_pages(api, fetch, place, first=next(firsts, None), beyond=True)
-
-
 # --- campaigns -----------------------------------------------------------------------------------
 
 
@@ -164,7 +156,9 @@ def campaigns(api: Api, night: Night) -> Iterator[Slice]:
 def _discovered(api: Api, night: Night) -> Slice:
     fetch = partial(_list_page, api, night.settings["account_id"], LIST_LIMIT)
     first = fetch(1)
-    found = settled(_reading(api, fetch, LIST, first), CAMPAIGNS.key_of, LIST, keep="last")
+    found = settled(
+        readings(api, fetch, LIST, first, beyond=True), CAMPAIGNS.key_of, LIST, keep="last"
+    )
     state = night.state(CAMPAIGNS.name)
     verdict = believe(
         night, state, "campaigns", len(found.rows), total=first.total, what="the list of campaigns"
@@ -285,7 +279,7 @@ def _one_campaign(
     first = fetch(1)
     if _stands_still(night, campaign_id, [*stamps, first.total]):
         return
-    reading = _reading(api, fetch, _place(campaign_id), first)
+    reading = readings(api, fetch, _place(campaign_id), first, beyond=True)
     found = settled(reading, _number_and_id, _place(campaign_id), keep="last", repeats=True)
     said = [*stamps, first.total, iso(night.now)]
     yield _kept_or_held(night, campaign_id, found, first.total, said)

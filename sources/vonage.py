@@ -25,12 +25,12 @@ from typing import Any
 from ._api import Api, Fault, Login, Meter, Row, StaticHeaders, field_of, rows_of, token_of
 from ._endpoints import Finding, Night, Read, Vendor, Window, Windowed
 from ._errors import VendorError
-from ._paging import Page, numbered_pages, settled
+from ._paging import Page, readings, settled
 from ._tables import Table
-from ._windows import narrowed, parse_time
+from ._windows import parse_time, parted
 
 PATH = "/stats/interactions"
-SLICE_ROWS = 3_000  # more in one window, and a part of it is asked for instead
+SLICE_ROWS = 3_000  # more in one window, and it is read in parts
 
 INTERACTIONS = Table(
     "interactions",
@@ -129,30 +129,18 @@ def connect(settings: Mapping[str, Any], meter: Meter) -> Api:
     return api
 
 
-def interactions(api: Api, night: Night, window: Window) -> Read:
-    """One window of interactions with their channels and events, times in UTC, durations in ms.
-
-    Of a window with more than SLICE_ROWS a part is read; the caller goes on from where it ended.
-    """
-    firsts: list[Page] = []
-
-    def read_pages() -> list[Page]:
-        nonlocal window
-        while True:
-            fetch = partial(_page, api, window, night.settings["page_size"])
-            first = fetch(1)
-            firsts.append(first)
-            narrower = narrowed(window, first.total or 0, SLICE_ROWS)
-            if narrower is None:
-                return numbered_pages(api, fetch, PATH, first=first)
-            window = narrower
-
-    found = settled(read_pages, INTERACTIONS.key_of, PATH)
+def interactions(api: Api, night: Night, window: Window) -> Read | list[Window]:
+    """One window of interactions with their channels and events, times in UTC, durations in ms."""
+    fetch = partial(_page, api, window, night.settings["page_size"])
+    first = fetch(1)
+    if parts := parted(window, first.total or 0, SLICE_ROWS):
+        return parts
+    found = settled(readings(api, fetch, PATH, first), INTERACTIONS.key_of, PATH)
     return Read(
         _three_tables(found.rows),
-        until=window.end,
-        cursor=min([window.end, *(page.up_to for page in firsts if page.up_to)]),
+        cursor=min(window.end, first.up_to or window.end),
         warnings=tuple(found.warnings),
+        sent=found.sent,
     )
 
 

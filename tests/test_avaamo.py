@@ -49,7 +49,9 @@ def read(home: House, days: int = 7, state: Mapping[str, Any] | None = None) -> 
     settings = home.config.sources["avaamo"]
     night = Night(NOW, settings, {"campaign_insights": state or {}})
     window = Window(NOW - days * DAY, NOW)
-    return avaamo.campaign_insights(avaamo.connect(settings, Meter()), night, window)
+    found = avaamo.campaign_insights(avaamo.connect(settings, Meter()), night, window)
+    assert isinstance(found, Read)
+    return found
 
 
 def assert_read(found: Read, fake: AvaamoFake) -> None:

@@ -18,7 +18,7 @@ import trustme
 
 from pipelines.check import print_check
 from sources._api import Api, Meter
-from sources._endpoints import Finding, Listed, Night, Slice, Window, Windowed
+from sources._endpoints import Finding, Listed, Night, Read, Slice, Window, Windowed
 from sources._errors import VendorError
 from sources.dialer import VENDOR, _token, call_key
 from tests.fakes._server import Answer, Ask, Row
@@ -75,7 +75,9 @@ class Reader:
         endpoint = ENDPOINTS["lead_history"]
         assert isinstance(endpoint, Windowed)
         night = Night(end, self.settings, {})
-        return endpoint.read(self.api, night, Window(start, end)).rows[endpoint.tables[0]]
+        found = endpoint.read(self.api, night, Window(start, end))
+        assert isinstance(found, Read)
+        return found.rows[endpoint.tables[0]]
 
     def findings(self) -> list[Finding]:
         return list(VENDOR.probe(self.api, Night(NOW, self.settings, {})))

@@ -16,9 +16,9 @@ from sources._endpoints import Night, Read, Window, Windowed
 from sources._errors import VendorError
 from sources._tables import Table
 from sources._windows import (
-    narrowed,
     nightly,
     parse_time,
+    parted,
     read_nightly,
     read_span,
     runs_of_days,
@@ -123,37 +123,53 @@ def api(max_in_flight: int = 1) -> Api:
     )
 
 
-def test_a_window_with_too_much_in_it_is_gone_on_with_from_where_it_stopped() -> None:
-    asked: list[Window] = []
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_window_with_too_many_rows_is_read_in_parts_in_its_place(apart: bool) -> None:
+    def read(_api: Api, _night: Night, window: Window) -> Read | list[Window]:
+        return parted(window, int((window.end - window.start) / timedelta(hours=1)), 50) or Read({})
 
-    def read(_api: Api, _night: Night, window: Window) -> Read:
-        asked.append(window)
-        return Read({}, until=min(window.end, window.start + timedelta(days=2)))
-
-    slices = list(read_nightly(endpoint(read=read), api(), night(start_date="2026-02-20")))
-    assert asked[0].start == parse_time("2026-02-20")
-    ends = [min(w.end, w.start + timedelta(days=2)) for w in asked]
-    assert [w.start for w in asked[1:]] == ends[:-1]
-    assert ends[-1] == NOW
+    things = endpoint(read=read, apart=apart)
+    slices = list(read_nightly(things, api(4), night(start_date="2026-02-20")))
+    asked = [piece.label.removesuffix("Z").split("..") for piece in slices]
+    assert asked[0][0] == "2026-02-20 00:00"
+    assert [start for start, _ in asked[1:]] == [end for _, end in asked[:-1]]
+    assert len(asked) == 7
     assert slices[-1].state["cursor"] == NOW.isoformat()
 
 
-@given(st.integers(1, 10_000_000), st.timedeltas(timedelta(minutes=2), timedelta(days=31)))
-def test_a_window_with_too_many_rows_is_narrowed_until_they_fit(
-    rows: int, width: timedelta
+@given(
+    st.integers(1, 10_000_000),
+    st.integers(1, 5_000),
+    st.timedeltas(timedelta(milliseconds=1), timedelta(days=31)),
+)
+def test_parts_cover_a_window_and_are_narrower_than_it(
+    rows: int, fits: int, width: timedelta
 ) -> None:
-    window: Window | None = Window(NOW - width, NOW)
-    for _ in range(20):
-        assert window
-        share = (window.end - window.start) / width
-        narrower = narrowed(window, int(rows * share), 3000)
-        if narrower is None:
-            break
-        assert narrower.start == window.start
-        assert narrower.end < window.end
-        window = narrower
-    else:
-        raise AssertionError("it is narrowed without end")
+    window = Window(NOW - width, NOW)
+    parts = parted(window, rows, fits)
+    if rows <= fits or width <= timedelta(seconds=1):
+        assert parts == []
+        return
+    assert (parts[0].start, parts[-1].end) == (window.start, window.end)
+    assert all(a.end == b.start for a, b in pairwise(parts))
+    assert 1 < len(parts) <= 2_001
+    assert all(part.end - part.start >= timedelta(seconds=1) for part in parts[:-1])
+
+
+def test_days_read_in_parts_are_no_more_unfinished() -> None:
+    def read(_api: Api, _night: Night, window: Window) -> Read | list[Window]:
+        halves = tiles(window.start, window.end, timedelta(hours=9))
+        pending = {date(2026, 2, 26)} if window.start < parse_time("2026-02-26T09:00") else set()
+        return halves if len(halves) > 1 else Read({}, unfinished=frozenset(pending))
+
+    state = {
+        "cursor": "2026-02-28T04:00:00+00:00",
+        "deep_at": "2026-02-27T04:00:00+00:00",
+        "unfinished": ["2026-02-25", "2026-02-26", "2026-02-27"],
+    }
+    slices = list(read_nightly(endpoint(read=read), api(), night(state)))
+    assert len(slices) > 8
+    assert slices[-1].state["unfinished"] == ["2026-02-26"]
 
 
 THINGS = Table("things", key=("id",), fields={"id": "int", "version": "int"})
@@ -177,7 +193,7 @@ class Things:
         elif window.start == FIRST + timedelta(days=14):
             rows = [self._row(api, 1)]
             self.last_was_read.set()
-        return Read({THINGS: rows})
+        return Read({THINGS: rows}, sent={(str(r["id"]),): r["version"] for r in rows})
 
     def _row(self, api: Api, number: int) -> Row:
         api.sent += 1
@@ -194,11 +210,10 @@ def test_of_windows_side_by_side_the_version_asked_for_last_is_the_last(overlapp
     read = read_nightly(things, api(4), night(start_date=FIRST.isoformat()))
     slices = [[row for rows in piece.rows.values() for row in rows] for piece in read]
     if overlapping:
-        assert slices == [[], [{"id": 1, "version": 2}], [{"id": 1, "version": 3}]]
-        assert len(vendor.asked) == 4
+        assert slices == [[], [{"id": 1, "version": 2}], []]
     else:
         assert slices == [[], [{"id": 2, "version": 2}], [{"id": 1, "version": 1}]]
-        assert len(vendor.asked) == 3
+    assert len(vendor.asked) == 3
 
 
 def test_windows_that_rest_on_each_other_are_read_in_turn() -> None:
