@@ -1,10 +1,10 @@
 """What tables and columns mean, as comments in the file, where every tool that opens it shows it.
 
-The descriptions of the vendors' tables and of ops stand in transform/models/raw; dbt brings those
-of the marts itself.
+Their descriptions stand with dbt's models. It could write those of the marts itself, a statement
+for each column at every build; here only what has changed is written.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import yaml
@@ -33,7 +33,7 @@ Place = tuple[str, str, str]  # schema, table, column; "" for the table itself
 
 
 def describe(connection: Connection) -> None:
-    """Give every raw and ops table, and each of its columns, its comment where it has another."""
+    """Give every table of ours, and each of its columns, its comment where it has another."""
     told = descriptions()
     schemas = {schema for schema, _, _ in told}
     changed = [
@@ -49,19 +49,24 @@ def describe(connection: Connection) -> None:
 
 
 def descriptions() -> dict[Place, str]:
-    """Every description of models/raw, as one line."""
+    """Every description of a table that is in the file, as one line."""
     told: dict[Place, str] = {}
-    for path in sorted((PROJECT / "models" / "raw").glob("*.yml")):
-        for source in yaml.load(path.read_text(), yaml.CSafeLoader)["sources"]:
-            told |= {place: " ".join(text.split()) for place, text in _of_source(source)}
+    for path in sorted((PROJECT / "models").glob("*/*.yml")):
+        about = yaml.load(path.read_text(), yaml.CSafeLoader)
+        for source in about.get("sources", ()):
+            told |= _of_tables(source["name"], source["tables"])
+        told |= _of_tables("marts", about.get("models", ()))
     return told
 
 
-def _of_source(source: dict[str, Any]) -> Iterator[tuple[Place, str]]:
-    for table in source["tables"]:
-        yield (source["name"], table["name"], ""), table["description"]
+def _of_tables(schema: str, tables: Iterable[dict[str, Any]]) -> dict[Place, str]:
+    told: dict[Place, str] = {}
+    for table in tables:
+        name = table["name"]
+        told[schema, name, ""] = " ".join(table["description"].split())
         for column in table["columns"]:
-            yield (source["name"], table["name"], column["name"]), column["description"]
+            told[schema, name, column["name"]] = " ".join(column["description"].split())
+    return told
 
 
 def _text(told: dict[Place, str], place: Place) -> str | None:

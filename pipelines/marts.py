@@ -5,9 +5,9 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from datetime import datetime
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -60,16 +60,22 @@ def _shown(basis: Basis) -> list[Any]:
     return [basis["definitions"], basis["day"], newest]
 
 
-def build(config: Config, now: datetime, stop: threading.Event) -> list[audit.Verdict]:
+def build(
+    config: Config,
+    now: datetime,
+    stop: threading.Event,
+    models: "Future[Any] | None" = None,
+) -> list[audit.Verdict]:
     """Build the marts in the work file, which nobody may have open, and test them.
 
     In proportion to what changed where the last build was a complete one of the same definitions
-    and loads were only added since; from nothing otherwise. Raises AuditRefused where the SQL
-    itself fails, Stopped when told to. Not complete before `accept` says so.
+    and loads were only added since; from nothing otherwise. `models`: what `read_models` gave, or
+    is about to. Raises AuditRefused where the SQL itself fails, Stopped when told to. Not complete
+    before `accept` says so.
     """
     with closing(warehouse.connect_work(config)) as connection:
         whole = _prepare(config, connection, now)
-    failed = _beside(lambda: _run_dbt(config, whole=whole), stop)
+    failed = _beside(lambda: _run_dbt(config, models, whole=whole), stop)
     with closing(warehouse.connect_work(config)) as connection:
         return audit.verdicts(connection, config, failed)
 
@@ -171,11 +177,12 @@ def _only_added(connection: Connection, vendor: str, was: Mapping[str, Any]) -> 
 # --- dbt -----------------------------------------------------------------------------------------
 
 
-def import_dbt() -> None:
-    """Takes seconds: done while the vendors are waited for."""
-    os.environ.update(DO_NOT_TRACK="1", DBT_SEND_ANONYMOUS_USAGE_STATS="false")
-    for module in ("dbt.cli.main", "dbt.adapters.duckdb", "phonenumbers"):
-        import_module(module)
+def read_models(config: Config) -> Any:
+    """dbt's manifest of the models. Takes seconds and looks at no warehouse: done while vendors
+    are waited for."""
+    with dbt_runner() as new_runner:
+        arguments = dbt_arguments(config, warehouse.work_path(config))
+        return _done(new_runner().invoke([*SILENCE, "parse", *arguments]))
 
 
 def dbt_arguments(config: Config, database: Path) -> list[str]:
@@ -192,7 +199,7 @@ def dbt_arguments(config: Config, database: Path) -> list[str]:
 def dbt_runner() -> Iterator[Any]:
     """dbt's class for calls of it; at the end its connections are closed, or the file would stay
     open with its .wal."""
-    import_dbt()
+    os.environ.update(DO_NOT_TRACK="1", DBT_SEND_ANONYMOUS_USAGE_STATS="false")
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
@@ -202,12 +209,12 @@ def dbt_runner() -> Iterator[Any]:
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]  # dbt's
 
 
-def _run_dbt(config: Config, *, whole: bool) -> list[Any]:
+def _run_dbt(config: Config, models: "Future[Any] | None", *, whole: bool) -> list[Any]:
     """Models, then tests; the results of tests that found rows."""
+    manifest = (models and models.result()) or read_models(config)
     arguments = dbt_arguments(config, warehouse.work_path(config))
     refresh = ["--full-refresh"] if whole else []
     with dbt_runner() as new_runner:
-        manifest = _done(new_runner().invoke([*SILENCE, "parse", *arguments]))
         runner = new_runner(manifest=manifest)
         _done(runner.invoke([*SILENCE, "run", *arguments, *refresh]))
         tests = _done(runner.invoke([*SILENCE, "test", *arguments]))

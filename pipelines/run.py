@@ -8,7 +8,8 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from concurrent.futures import Future
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -180,15 +181,14 @@ def _run(config: Config, job: Job, board: Board, connection: warehouse.Connectio
         threading.Thread(target=_work, args=(config, job, loads[name], progress), daemon=True)
         for name, progress in board.vendors.items()
     ]
-    if job.marts:
-        _import_dbt_meanwhile(board)
+    models = _read_models_meanwhile(config, board) if job.marts else None
     _wait_for(threads, board.stop)
     if board.stop.is_set():
         raise Stopped
     not_theirs = _put_broken_back(config, connection, board)
     warehouse.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
     if job.marts:
-        connection, refused = _marts(config, connection, job, board, run_id)
+        connection, refused = _marts(config, connection, job, board, run_id, models)
         not_theirs |= refused
     warehouse.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
     # as the warehouse has them: dlt's own may be ahead of a load that failed
@@ -202,20 +202,33 @@ def _run(config: Config, job: Job, board: Board, connection: warehouse.Connectio
     return 0 if all_good and not not_theirs else 1
 
 
-def _import_dbt_meanwhile(board: Board) -> None:
-    """dbt takes seconds to import: done while vendors are waited for, once there are new rows."""
+def _read_models_meanwhile(config: Config, board: Board) -> Future[Any]:
+    """dbt takes seconds to import and to read the models: done while vendors are waited for, once
+    there are new rows. None where it was not to be."""
+    models: Future[Any] = Future()
 
     def task() -> None:
-        while not any(progress.rows for progress in board.vendors.values()):
-            if board.stop.wait(0.1) or all(p.ended_at for p in board.vendors.values()):
-                return
-        marts.import_dbt()
+        read = None
+        with suppress(Exception):  # it is told when they are read again
+            while not all(progress.ended_at for progress in board.vendors.values()):
+                if any(progress.rows for progress in board.vendors.values()):
+                    read = marts.read_models(config)
+                    break
+                if board.stop.wait(0.1):
+                    break
+        models.set_result(read)
 
     threading.Thread(target=task, daemon=True).start()
+    return models
 
 
 def _marts(
-    config: Config, connection: warehouse.Connection, job: Job, board: Board, run_id: str
+    config: Config,
+    connection: warehouse.Connection,
+    job: Job,
+    board: Board,
+    run_id: str,
+    models: "Future[Any] | None",
 ) -> tuple[warehouse.Connection, set[str]]:
     """The marts built and audited, unless they show all that is loaded already.
 
@@ -225,7 +238,7 @@ def _marts(
         return connection, set()
     connection.close()
     try:
-        refused = _build_marts(config, job, board)
+        refused = _build_marts(config, job, board, models)
     except AuditRefused as why:
         for progress in board.vendors.values():
             if progress.status == "ok":
@@ -236,7 +249,7 @@ def _marts(
     return warehouse.connect_work(config), refused
 
 
-def _build_marts(config: Config, job: Job, board: Board) -> set[str]:
+def _build_marts(config: Config, job: Job, board: Board, models: "Future[Any] | None") -> set[str]:
     """Build and test; a vendor whose rows are refused is put back, and all is built again.
 
     Returns the vendors refused. Raises AuditRefused where it is no vendor's fault alone.
@@ -244,7 +257,8 @@ def _build_marts(config: Config, job: Job, board: Board) -> set[str]:
     refused: set[str] = set()
     (config.work_dir / audit.REFUSED).unlink(missing_ok=True)
     while True:
-        found = marts.build(config, job.now, board.stop)
+        found = marts.build(config, job.now, board.stop, models)
+        models = None  # dbt writes into what it is given
         nobodys = [v for v in found if v.severity == "error" and not v.vendors]
         if nobodys:
             raise AuditRefused(f"{'; '.join(map(str, nobodys))}; {audit.how_to_look(config)}")
