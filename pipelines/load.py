@@ -10,6 +10,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
@@ -28,6 +29,7 @@ from sources._tables import VERSION, Table, TypeChanged, arrow, column_hints, wi
 
 from . import memory, warehouse
 from .gather import Built, childless
+from .unchanged import without_unchanged
 
 CONTRACT: TSchemaContractDict = {
     "tables": "evolve",
@@ -131,12 +133,13 @@ class VendorLoad:
     def load(self, endpoint: Endpoint, built: Built) -> None:
         """One slice: rows and state in one package, or an exception and neither. What is put
         aside of it is written down before, so that a crash in between loses no trace."""
-        if built.rejected:
-            assert self._put_aside
-            with self._turn:
+        with self._my_turn():
+            if built.rejected:
+                assert self._put_aside
                 warehouse.record_rejected(
                     self._connection, self.vendor.name, built.rejected, *self._put_aside
                 )
+            built = without_unchanged(self._connection, self.vendor.name, built)
         with self._meter.timed("extract"):
             tables = list(self._hinted(endpoint, built))
             resource = _resource(endpoint.name, tables, built.piece.state)
@@ -144,23 +147,23 @@ class VendorLoad:
             self._pipeline.extract(source, loader_file_format="parquet")
         with self._meter.timed("normalize"):
             load_ids = self._pipeline.normalize().loads_ids
-        if not load_ids:  # no rows, and a state that is as it was
-            return
+        with self._my_turn():
+            if load_ids:  # or there are no rows, and the state is as it was
+                self._load(endpoint, load_ids[0], built.weight)
+            warehouse.forget_rejected(self._connection, self.vendor.name, built.resolved)
+
+    @contextmanager
+    def _my_turn(self) -> Iterator[None]:
+        """The database to this vendor alone."""
         with self._meter.timed("turn"):
             self._turn.acquire()
         try:
             with self._meter.timed("load"):
-                self._load(endpoint, load_ids[0], built.weight, built.resolved)
+                yield
         finally:
             self._turn.release()
 
-    def _load(
-        self,
-        endpoint: Endpoint,
-        load_id: str,
-        weight: int,
-        resolved: Sequence[tuple[str, str]],
-    ) -> None:
+    def _load(self, endpoint: Endpoint, load_id: str, weight: int) -> None:
         self._write_marks(self._broken | {endpoint.name + self._tag: load_id})
         self._pipeline.load(raise_on_failed_jobs=True)
         self._in_memory += weight
@@ -168,7 +171,6 @@ class VendorLoad:
             self._connection.execute("checkpoint")
             self._in_memory = 0
             memory.give_back()
-        warehouse.forget_rejected(self._connection, self.vendor.name, resolved)
         self._write_marks(self._broken)
 
     def forget_cursors(self) -> None:
