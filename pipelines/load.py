@@ -62,6 +62,9 @@ class VendorLoad:
         self._tag = tag
         self._meter = meter or Meter()
         self._in_memory = 0  # rows that no checkpoint has written yet
+        self.changed = (
+            False  # whether a load of this run brought or changed a row, observations aside
+        )
         self._connection, self._turn = connection, turn
         self._marker = _marker(work_dir, vendor.name)
         self._broken = marked(work_dir, vendor.name, connection)
@@ -166,6 +169,10 @@ class VendorLoad:
     def _load(self, endpoint: Endpoint, load_id: str, weight: int) -> None:
         self._write_marks(self._broken | {endpoint.name + self._tag: load_id})
         self._pipeline.load(raise_on_failed_jobs=True)
+        kept = [table.name for table in endpoint.tables if not table.is_observation]
+        self.changed = self.changed or warehouse.has_rows_of(
+            self._connection, self.vendor.name, kept, load_id
+        )
         self._in_memory += weight
         if self._in_memory >= CHECKPOINT_ROWS:
             self._connection.execute("checkpoint")

@@ -144,7 +144,7 @@ def _contents(connection: Connection, vendor: Vendor) -> dict[str, Any]:
     ).fetchone() or ("", 0)
     newest = {}
     for table in vendor.tables:
-        if "observed_at" in table.key or table.is_child:  # children change with their parents
+        if table.is_observation or table.is_child:  # children change with their parents
             continue
         closed = "max(_dlt_valid_to)" if table.kept == "history" else "null"
         newest[table.name] = connection.execute(

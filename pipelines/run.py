@@ -7,7 +7,7 @@ code, and what the others loaded is published.
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -181,7 +181,10 @@ def _run(config: Config, job: Job, board: Board, connection: warehouse.Connectio
         threading.Thread(target=_work, args=(config, job, loads[name], progress), daemon=True)
         for name, progress in board.vendors.items()
     ]
-    models = _read_models_meanwhile(config, board) if job.marts else None
+    models = None
+    if job.marts:
+        outdated = not marts.are_up_to_date(config, connection, job.now)
+        models = _read_models_meanwhile(config, board, loads.values(), outdated=outdated)
     _wait_for(threads, board.stop)
     if board.stop.is_set():
         raise Stopped
@@ -202,16 +205,18 @@ def _run(config: Config, job: Job, board: Board, connection: warehouse.Connectio
     return 0 if all_good and not not_theirs else 1
 
 
-def _read_models_meanwhile(config: Config, board: Board) -> Future[Any]:
-    """dbt takes seconds to import and to read the models: done while vendors are waited for, once
-    there are new rows. None where it was not to be."""
+def _read_models_meanwhile(
+    config: Config, board: Board, loads: Iterable[Any], *, outdated: bool
+) -> Future[Any]:
+    """dbt takes seconds to import and to read the models: done while vendors are waited for, as
+    soon as it is known that they are needed. None where they never were."""
     models: Future[Any] = Future()
 
     def task() -> None:
         read = None
         with suppress(Exception):  # it is told when they are read again
             while not all(progress.ended_at for progress in board.vendors.values()):
-                if any(progress.rows for progress in board.vendors.values()):
+                if outdated or any(load.changed for load in loads):
                     read = marts.read_models(config)
                     break
                 if board.stop.wait(0.1):

@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -435,6 +435,16 @@ def load_is_complete(connection: Connection, vendor: str, load_id: str) -> bool:
     query = f'select count(*) from "{vendor}"._dlt_loads where load_id = ?'
     row = connection.execute(query, [load_id]).fetchone()
     return bool(row and row[0])
+
+
+def has_rows_of(connection: Connection, vendor: str, tables: Iterable[str], load_id: str) -> bool:
+    """Whether a load brought or changed a row of these tables."""
+    return any(
+        connection.execute(
+            f'select 1 from "{vendor}"."{table}" where _dlt_load_id = ? limit 1', [load_id]
+        ).fetchone()
+        for table in tables
+    )
 
 
 def was_published(connection: Connection) -> bool:

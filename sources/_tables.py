@@ -90,6 +90,11 @@ class Table:
         return self.kept == "replaced" and self.parent is not None
 
     @property
+    def is_observation(self) -> bool:
+        """Whether each run adds what it sees, as of its own time."""
+        return "observed_at" in self.key
+
+    @property
     def columns(self) -> dict[str, Kind]:
         columns = {column_name(name): kind for name, kind in self.fields.items()}
         return columns | ({VERSION: "text"} if self.kept == "history" else {})
