@@ -1,7 +1,7 @@
 """`outreach docs`: the catalog of the published warehouse with its lineage, as one HTML page."""
 
 import re
-import tempfile
+import shutil
 from pathlib import Path
 
 from . import marts, warehouse
@@ -33,26 +33,26 @@ def write_docs(config: Config, out: Path | None) -> None:
         there = len(warehouse.tables_in(connection, "marts"))
     folder = out or config.published.parent / "catalog"
     page = folder / "index.html"
-    part = folder / ".index.html.part"
+    scratch = folder / ".part"  # what a killed one left is taken away by the next
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        part.touch()
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
     except OSError as error:
         raise ConfigError(
             f"{folder} cannot be written ({error.strerror}); name another folder with --out"
         ) from None
     try:
-        part.write_text(_page(config), encoding="utf-8")
+        part = scratch / page.name
+        part.write_text(_page(config, scratch), encoding="utf-8")
         part.replace(page)
     finally:
-        part.unlink(missing_ok=True)
+        shutil.rmtree(scratch, ignore_errors=True)
     built = f"{there} marts" if there else "no marts yet (`outreach run` builds them)"
     Show().say(f"catalog of {config.published.name}, {built}: {page}")
 
 
-def _page(config: Config) -> str:
-    with tempfile.TemporaryDirectory(prefix="outreach-docs-") as scratch:
-        page = _by_dbt(config, Path(scratch)).replace(f"{scratch}/", "")
+def _page(config: Config, scratch: Path) -> str:
+    page = _by_dbt(config, scratch).replace(f"{scratch}/", "")
     for pattern, instead in CHANGES.items():
         page, found = re.subn(pattern, instead, page)
         if not found:

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from datetime import datetime
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,10 @@ def dbt_runner() -> Iterator[Any]:
     """dbt's class for calls of it; at the end its connections are closed, or the file would stay
     open with its .wal."""
     os.environ.update(DO_NOT_TRACK="1", DBT_SEND_ANONYMOUS_USAGE_STATS="false")
+    import dbt.mp_context
+
+    # dbt starts no process, so its locks need none that clears up, and complains, after Ctrl-C
+    dbt.mp_context._MP_CONTEXT = get_context("fork")  # type: ignore[assignment]  # noqa: SLF001
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 

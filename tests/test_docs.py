@@ -205,7 +205,7 @@ def test_the_catalog_holds_no_rows_and_no_places_of_this_machine(
     known = [value for (value,) in values if value and len(value) > 6 and value not in dbts_own]
     assert len(known) > 100
     assert [value for value in known if value in page] == []
-    assert "outreach-docs-" not in page
+    assert "catalog/.part" not in page
     assert str(published.root) not in page
     assert str(Path.cwd()) not in page
 

@@ -18,6 +18,7 @@ from pipelines import catalog, lock, warehouse
 from pipelines.errors import Busy, Refused
 from pipelines.run import reset_vendor
 from sources._journal import write_durably
+from tests.fakes._server import Fault
 from tests.fakes.avaamo import AvaamoFake
 from tests.fakes.vonage import VonageFake
 from tests.house import House, assert_holds
@@ -342,10 +343,14 @@ def run_in_a_process(home: House) -> subprocess.Popen[str]:
 
 
 def wait_for_requests(fake: VonageFake, count: int) -> None:
+    wait_for(lambda: len(fake.seen) >= count)
+
+
+def wait_for(true: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
-    while len(fake.seen) < count and time.monotonic() < deadline:
+    while not true() and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert len(fake.seen) >= count
+    assert true()
 
 
 def test_a_killed_first_load_goes_on_and_ends_with_the_same_content(
@@ -371,12 +376,16 @@ def test_an_interrupted_run_ends_within_seconds_and_says_what_was_kept(
     fake.latency = 0.3
     process = run_in_a_process(home)
     wait_for_requests(fake, 4)
+    fake.faults.append(Fault("status", status=429, headers={"Retry-After": "600"}))
+    wait_for((home.config.work_dir / "dbt" / "partial_parse.msgpack").exists)
     started = time.monotonic()
     process.send_signal(number)
     output, _ = process.communicate(timeout=30)
     assert process.returncode == code
     assert time.monotonic() - started < 10
-    assert "are kept" in output
-    fake.latency = 0.0
+    *_, interrupted, kept = output.splitlines()  # and nothing of anybody else
+    assert interrupted.startswith("interrupted; readers keep the warehouse")
+    assert "are kept, the next run goes on from there" in kept
+    fake.faults, fake.latency = [], 0.0
     assert home.run() == 0
     assert_holds(home, fake)
