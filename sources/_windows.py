@@ -156,7 +156,7 @@ def _read_all(
     holds may be older than what an earlier one was given of the same row: that version stays.
     """
     line = deque(map(_Turn, windows))
-    sent: dict[Hashable, int] = {}  # what earlier windows were given since those ahead were begun
+    sent: Mapping[Hashable, int] = {}
     ahead = _windows_ahead(endpoint, api, AHEAD_ROWS)
     with _helping(api) as pool:
         while line:
@@ -171,9 +171,7 @@ def _read_all(
                 line.extendleft(map(_Turn, reversed(read)))
                 continue
             yield turn.window, _without_overtaken(read, sent)
-            first = min((other.begun_at for other in line if other.future), default=None)
-            sent = {} if first is None else {**sent, **read.sent}
-            sent = {key: number for key, number in sent.items() if number > (first or 0)}
+            sent = _newest_sent(sent, read, [other.begun_at for other in line if other.future])
             ahead = _windows_ahead(endpoint, api, sum(map(len, read.rows.values())))
 
 
@@ -203,6 +201,16 @@ def _windows_ahead(endpoint: Windowed, api: Api, rows: int) -> int:
     if not endpoint.apart or api.max_in_flight == 1:
         return 0
     return max(1, min(api.max_in_flight, AHEAD_ROWS // (rows + 1)))
+
+
+def _newest_sent(
+    sent: Mapping[Hashable, int], read: Read, begun: list[int]
+) -> Mapping[Hashable, int]:
+    """The requests that gave what was read so far, as far as a window begun before may be older."""
+    if not begun:
+        return {}
+    newest = {key: max(number, sent.get(key, 0)) for key, number in read.sent.items()}
+    return {key: number for key, number in {**sent, **newest}.items() if number > min(begun)}
 
 
 def _without_overtaken(read: Read, sent: Mapping[Hashable, int]) -> Read:

@@ -216,6 +216,26 @@ def test_of_windows_side_by_side_the_version_asked_for_last_is_the_last(overlapp
     assert len(vendor.asked) == 3
 
 
+@given(st.permutations(range(1, 13)), st.lists(st.sampled_from("abc"), min_size=12, max_size=12))
+def test_whatever_the_order_of_requests_the_last_version_asked_for_stays(
+    numbers: list[int], keys: list[str]
+) -> None:
+    answers = [dict(zip(keys[n : n + 4], numbers[n : n + 4], strict=True)) for n in (0, 4, 8)]
+
+    def read(_api: Api, _night: Night, window: Window) -> Read:
+        sent = answers[(window.start - FIRST) // timedelta(days=7)]
+        rows: list[Row] = [{"id": key, "version": number} for key, number in sent.items()]
+        return Read({THINGS: rows}, sent={(key,): number for key, number in sent.items()})
+
+    things = Windowed("things", (THINGS,), timedelta(days=7), read, apart=True)
+    kept: dict[str, int] = {}
+    for piece in read_nightly(things, api(4), night(start_date=FIRST.isoformat())):
+        kept |= {row["id"]: row["version"] for row in piece.rows[THINGS]}
+    asked = [pair for answer in answers for pair in answer.items()]
+    assert kept == {key: max(n for k, n in asked if k == key) for key in kept}
+    assert kept.keys() == {key for key, _ in asked}
+
+
 def test_windows_that_rest_on_each_other_are_read_in_turn() -> None:
     at_work: list[Window] = []
 
