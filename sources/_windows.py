@@ -17,6 +17,7 @@ from typing import Any
 from ._api import Api
 from ._endpoints import Night, Read, Slice, State, Window, Windowed
 from ._errors import VendorError
+from ._paging import Page
 
 DEEP_EVERY = timedelta(days=7)
 DEEP_BACK = timedelta(days=30)
@@ -70,13 +71,14 @@ def tiles(start: datetime, end: datetime, step: timedelta) -> list[Window]:
     return windows
 
 
-def parted(window: Window, rows: int, fits: int) -> list[Window]:
-    """The parts of a window that holds more rows than fit in a slice; none where all fit, or where
-    it is a second already. How the rows lie in it is not known: a part may have to be parted."""
-    width = window.end - window.start
-    if rows <= fits or width <= SECOND:
+def parted(window: Window, first: Page, fits: int) -> list[Window]:
+    """The parts of a window that holds more rows than fit in a slice, by what its first page says;
+    none where they fit or are here already, or where it is a second. How the rows lie in it is not
+    known: a part may have to be parted."""
+    width, total = window.end - window.start, first.total or 0
+    if total <= fits or (first.pages or 0) <= 1 or width <= SECOND:
         return []
-    step = max(width * (0.8 * fits / rows), width / MOST_PARTS)
+    step = max(width * (0.8 * fits / total), width / MOST_PARTS)
     return tiles(window.start, window.end, max(SECOND, step // SECOND * SECOND))
 
 

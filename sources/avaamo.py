@@ -96,7 +96,7 @@ def campaign_insights(api: Api, night: Night, window: Window) -> Read | list[Win
     unit, size = night.settings["time_unit"], night.settings["page_size"]
     fetch = partial(_page, api, window, unit, size)
     first = fetch(1)
-    parts = parted(window, first.total or 0, SLICE_ROWS)
+    parts = parted(window, first, SLICE_ROWS)
     # a vendor that ignores the bounds gives as much for any part: then that is no help
     if parts and _some_inside(first.rows, window):
         return parts

@@ -133,7 +133,7 @@ def interactions(api: Api, night: Night, window: Window) -> Read | list[Window]:
     """One window of interactions with their channels and events, times in UTC, durations in ms."""
     fetch = partial(_page, api, window, night.settings["page_size"])
     first = fetch(1)
-    if parts := parted(window, first.total or 0, SLICE_ROWS):
+    if parts := parted(window, first, SLICE_ROWS):
         return parts
     found = settled(readings(api, fetch, PATH, first), INTERACTIONS.key_of, PATH)
     return Read(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sources._api import Api, Meter, Row, StaticHeaders
 from sources._endpoints import Night, Read, Window, Windowed
 from sources._errors import VendorError
+from sources._paging import Page
 from sources._tables import Table
 from sources._windows import (
     nightly,
@@ -126,7 +127,8 @@ def api(max_in_flight: int = 1) -> Api:
 @pytest.mark.parametrize("apart", [False, True])
 def test_a_window_with_too_many_rows_is_read_in_parts_in_its_place(apart: bool) -> None:
     def read(_api: Api, _night: Night, window: Window) -> Read | list[Window]:
-        return parted(window, int((window.end - window.start) / timedelta(hours=1)), 50) or Read({})
+        hours = int((window.end - window.start) / timedelta(hours=1))
+        return parted(window, Page([], 1, total=hours, pages=hours), 50) or Read({})
 
     things = endpoint(read=read, apart=apart)
     slices = list(read_nightly(things, api(4), night(start_date="2026-02-20")))
@@ -139,15 +141,16 @@ def test_a_window_with_too_many_rows_is_read_in_parts_in_its_place(apart: bool) 
 
 @given(
     st.integers(1, 10_000_000),
+    st.integers(1, 3),
     st.integers(1, 5_000),
     st.timedeltas(timedelta(milliseconds=1), timedelta(days=31)),
 )
 def test_parts_cover_a_window_and_are_narrower_than_it(
-    rows: int, fits: int, width: timedelta
+    rows: int, pages: int, fits: int, width: timedelta
 ) -> None:
     window = Window(NOW - width, NOW)
-    parts = parted(window, rows, fits)
-    if rows <= fits or width <= timedelta(seconds=1):
+    parts = parted(window, Page([], 1, total=rows, pages=pages), fits)
+    if rows <= fits or pages == 1 or width <= timedelta(seconds=1):
         assert parts == []
         return
     assert (parts[0].start, parts[-1].end) == (window.start, window.end)
