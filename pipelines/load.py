@@ -142,7 +142,8 @@ class VendorLoad:
                 warehouse.record_rejected(
                     self._connection, self.vendor.name, built.rejected, *self._put_aside
                 )
-            built = without_unchanged(self._connection, self.vendor.name, built)
+            if not self._broken:  # or a row may be of another load than its children
+                built = without_unchanged(self._connection, self.vendor.name, built)
         with self._meter.timed("extract"):
             tables = list(self._hinted(endpoint, built))
             resource = _resource(endpoint.name, tables, built.piece.state)
@@ -169,9 +170,9 @@ class VendorLoad:
     def _load(self, endpoint: Endpoint, load_id: str, weight: int) -> None:
         self._write_marks(self._broken | {endpoint.name + self._tag: load_id})
         self._pipeline.load(raise_on_failed_jobs=True)
-        kept = [table.name for table in endpoint.tables if not table.is_observation]
+        shown = [t.name for t in endpoint.tables if not (t.is_observation or t.is_child)]
         self.changed = self.changed or warehouse.has_rows_of(
-            self._connection, self.vendor.name, kept, load_id
+            self._connection, self.vendor.name, shown, load_id
         )
         self._in_memory += weight
         if self._in_memory >= CHECKPOINT_ROWS:

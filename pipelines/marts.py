@@ -65,7 +65,7 @@ def build(
     config: Config,
     now: datetime,
     stop: threading.Event,
-    models: "Future[Any] | None" = None,
+    models: Future[Any] | None = None,
 ) -> list[audit.Verdict]:
     """Build the marts in the work file, which nobody may have open, and test them.
 
@@ -214,7 +214,7 @@ def dbt_runner() -> Iterator[Any]:
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]  # dbt's
 
 
-def _run_dbt(config: Config, models: "Future[Any] | None", *, whole: bool) -> list[Any]:
+def _run_dbt(config: Config, models: Future[Any] | None, *, whole: bool) -> list[Any]:
     """Models, then tests; the results of tests that found rows."""
     manifest = (models and models.result()) or read_models(config)
     arguments = dbt_arguments(config, warehouse.work_path(config))

@@ -7,9 +7,9 @@ code, and what the others loaded is published.
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -206,7 +206,7 @@ def _run(config: Config, job: Job, board: Board, connection: warehouse.Connectio
 
 
 def _read_models_meanwhile(
-    config: Config, board: Board, loads: Iterable[Any], *, outdated: bool
+    config: Config, board: Board, loads: Collection[Any], *, outdated: bool
 ) -> Future[Any]:
     """dbt takes seconds to import and to read the models: done while vendors are waited for, as
     soon as it is known that they are needed. None where they never were."""
@@ -214,14 +214,17 @@ def _read_models_meanwhile(
 
     def task() -> None:
         read = None
-        with suppress(Exception):  # it is told when they are read again
+        try:
             while not all(progress.ended_at for progress in board.vendors.values()):
                 if outdated or any(load.changed for load in loads):
                     read = marts.read_models(config)
                     break
                 if board.stop.wait(0.1):
                     break
-        models.set_result(read)
+        except Exception:  # it is told when they are read again
+            log.debug("the models cannot be read", exc_info=True)
+        finally:
+            models.set_result(read)
 
     threading.Thread(target=task, daemon=True).start()
     return models
@@ -233,7 +236,7 @@ def _marts(
     job: Job,
     board: Board,
     run_id: str,
-    models: "Future[Any] | None",
+    models: Future[Any] | None,
 ) -> tuple[warehouse.Connection, set[str]]:
     """The marts built and audited, unless they show all that is loaded already.
 
@@ -254,7 +257,7 @@ def _marts(
     return warehouse.connect_work(config), refused
 
 
-def _build_marts(config: Config, job: Job, board: Board, models: "Future[Any] | None") -> set[str]:
+def _build_marts(config: Config, job: Job, board: Board, models: Future[Any] | None) -> set[str]:
     """Build and test; a vendor whose rows are refused is put back, and all is built again.
 
     Returns the vendors refused. Raises AuditRefused where it is no vendor's fault alone.

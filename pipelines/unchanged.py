@@ -2,7 +2,7 @@
 
 A lookback, and each week 30 days, bring many interactions of which few have changed. Rewritten all,
 they would make the marts and the file do the rest again. dlt sees to that where rows have no
-children; here a row and all its children are one thing.
+children; here a row and all its children are one thing, and of one load: marts go by that.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ def without_unchanged(connection: warehouse.Connection, schema: str, built: Buil
         return built
     keys, known = pa.array(same), set(same)
     changed = {
-        table: rows.filter(pc.invert(pc.is_in(rows.column(_parent(table)), value_set=keys)))
+        table: rows.filter(pc.invert(pc.is_in(rows.column(table.main_column), value_set=keys)))
         for table, rows in tables.items()
     }
     parents = tuple(parent for parent in built.piece.parents if parent not in known)
@@ -45,7 +45,7 @@ def _unchanged(
         connection.register(places[table][0], rows)
     try:
         came, there = places[main]
-        key = _parent(main)
+        key = main.main_column
         connection.execute(
             f'create or replace temp table known as select "{key}" from {came} '
             f'where "{key}" in (select "{key}" from {there})'
@@ -84,13 +84,8 @@ def _hashed(
             for n in names
         ]
         return (
-            f"select \"{_parent(table)}\" as parent, hash('{table.name}', {', '.join(values)}) "
-            f'as row from {place} where "{_parent(table)}" in (from known)'
+            f"select \"{table.main_column}\" as parent, hash('{table.name}', {', '.join(values)}) "
+            f'as row from {place} where "{table.main_column}" in (from known)'
         )
 
     return select(came, sides[0]), select(there, sides[1])
-
-
-def _parent(table: Table) -> str:
-    """The column that names the parent, in its own table too."""
-    return table.parent or table.key[0]

@@ -97,7 +97,8 @@ class Windowed:
 
     It returns what it found, or the windows to read instead of one with too many rows at once.
     `step`: the widest window asked for. `keeps`: how far back the vendor still answers. `apart`:
-    no reading of a window rests on that of another, so several may be read side by side.
+    no reading of a window rests on that of another, so several may be read side by side; then each
+    `Read` says what was `sent`.
     """
 
     name: str

@@ -105,11 +105,14 @@ class Table:
         parts = tuple(_key_part(row.get(name)) for name in self.key_fields)
         return ("", content_of(row)) if None in parts else parts
 
+    @property
+    def main_column(self) -> str:
+        """The column that names the row of the main table: its key, or of a child its parent."""
+        return (self.parent if self.is_child else None) or self.key[0]
+
     def main_key_of(self, row: Row) -> tuple[Any, ...]:
         """The key of a row, or of the row of the main table that it is a child of."""
-        if self.kept == "replaced" and self.parent:
-            return (_key_part(row.get(self.parent)),)
-        return self.key_of(row)
+        return (_key_part(row.get(self.main_column)),) if self.is_child else self.key_of(row)
 
     def field_of(self, column: str) -> str:
         """The vendor's name of a column."""

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -23,7 +23,8 @@ DEEP_EVERY = timedelta(days=7)
 DEEP_BACK = timedelta(days=30)
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
-AHEAD_ROWS = 20_000  # that windows begun before their turn may hold, as far as can be foretold
+MINUTE = timedelta(minutes=1)  # is not parted: whoever gives more for it ignores the bounds
+AHEAD_ROWS = 20_000  # of windows begun before their turn, if they hold as many as the last read
 MOST_PARTS = 1_000  # of one window; they can be parted in their turn
 
 
@@ -73,13 +74,13 @@ def tiles(start: datetime, end: datetime, step: timedelta) -> list[Window]:
 
 def parted(window: Window, first: Page, fits: int) -> list[Window]:
     """The parts of a window that holds more rows than fit in a slice, by what its first page says;
-    none where they fit or are here already, or where it is a second. How the rows lie in it is not
+    none where they fit or are here already, or where it is a minute. How the rows lie in it is not
     known: a part may have to be parted."""
     width, total = window.end - window.start, first.total or 0
-    if total <= fits or (first.pages or 0) <= 1 or width <= SECOND:
+    if total <= fits or (first.pages or 0) <= 1 or width <= MINUTE:
         return []
     step = max(width * (0.8 * fits / total), width / MOST_PARTS)
-    return tiles(window.start, window.end, max(SECOND, step // SECOND * SECOND))
+    return tiles(window.start, window.end, max(MINUTE, step // SECOND * SECOND))
 
 
 def runs_of_days(days: Iterable[date]) -> list[tuple[datetime, datetime]]:
@@ -142,11 +143,26 @@ def forget_span(endpoint: Windowed, night: Night, span: Window) -> dict[str, Any
 
 @dataclass
 class _Turn:
-    """A window in the line of those to be read; begun, once it has a `future`."""
+    """A window in the line of those to be read. Since it was begun, with `begun_at` requests sent,
+    earlier windows were given versions of rows by the requests in `asked`."""
 
     window: Window
-    future: "Future[Read | list[Window]] | None" = None
-    begun_at: int = 0  # the requests sent by then
+    future: Future[Read | list[Window]] | None = None
+    begun_at: int = 0
+    asked: dict[Hashable, int] = field(default_factory=dict)
+
+    def note(self, sent: Mapping[Hashable, int]) -> None:
+        """Keep what an earlier window was given, as far as this one may hold an older version."""
+        if self.future is None:
+            return
+        for key, number in sent.items():
+            if number > self.begun_at:
+                self.asked[key] = max(number, self.asked.get(key, 0))
+        if self.future.done():
+            failed = self.future.exception() is not None
+            read = None if failed else self.future.result()
+            mine = read.sent if isinstance(read, Read) else {}
+            self.asked = {key: number for key, number in self.asked.items() if key in mine}
 
 
 def _read_all(
@@ -158,7 +174,6 @@ def _read_all(
     holds may be older than what an earlier one was given of the same row: that version stays.
     """
     line = deque(map(_Turn, windows))
-    sent: Mapping[Hashable, int] = {}
     ahead = _windows_ahead(endpoint, api, AHEAD_ROWS)
     with _helping(api) as pool:
         while line:
@@ -172,17 +187,20 @@ def _read_all(
             if isinstance(read, list):
                 line.extendleft(map(_Turn, reversed(read)))
                 continue
-            yield turn.window, _without_overtaken(read, sent)
-            sent = _newest_sent(sent, read, [other.begun_at for other in line if other.future])
+            yield turn.window, _without_older(read, turn.asked)
+            for other in line:
+                other.note(read.sent)
             ahead = _windows_ahead(endpoint, api, sum(map(len, read.rows.values())))
 
 
 def _ask(endpoint: Windowed, api: Api, night: Night, part: Window) -> Read | list[Window]:
     api.meter.check()
     try:
-        return endpoint.read(api, night, part)
+        read = endpoint.read(api, night, part)
     except VendorError as error:
         raise error.at(f"{endpoint.name} {part}") from error
+    assert isinstance(read, list) or read.sent or not any(read.rows.values()) or not endpoint.apart
+    return read
 
 
 @contextmanager
@@ -205,19 +223,10 @@ def _windows_ahead(endpoint: Windowed, api: Api, rows: int) -> int:
     return max(1, min(api.max_in_flight, AHEAD_ROWS // (rows + 1)))
 
 
-def _newest_sent(
-    sent: Mapping[Hashable, int], read: Read, begun: list[int]
-) -> Mapping[Hashable, int]:
-    """The requests that gave what was read so far, as far as a window begun before may be older."""
-    if not begun:
-        return {}
-    newest = {key: max(number, sent.get(key, 0)) for key, number in read.sent.items()}
-    return {key: number for key, number in {**sent, **newest}.items() if number > min(begun)}
-
-
-def _without_overtaken(read: Read, sent: Mapping[Hashable, int]) -> Read:
-    """Without the rows, and their children, of which a version asked for later is known."""
-    older = {key for key, number in read.sent.items() if sent.get(key, 0) > number}
+def _without_older(read: Read, asked: Mapping[Hashable, int]) -> Read:
+    """Without the rows, and their children, of which a version asked for later is known; also
+    where that one is then put aside, for it is what the vendor said last."""
+    older = {key for key, number in asked.items() if number > read.sent.get(key, number)}
     if not older:
         return read
     return replace(
