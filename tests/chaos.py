@@ -60,7 +60,7 @@ def _series(
             if not _attack(number, first, siege, tried, broke):
                 return True
         else:
-            siege.wanted_marts = rng.random() < 0.25
+            siege.wanted_marts = rng.random() < 0.5
             if not _attack(number, undisturbed, siege, tried, broke):
                 return True
         for left in reversed(range(SERIES)):

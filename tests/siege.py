@@ -2,21 +2,23 @@
 
 What must hold: a reader can open the published file, and each vendor in it is as it was before or
 as the vendor holds it now; no reply of the read-once feed that arrived is lost; and one undisturbed
-night ends with exactly what the vendors hold.
+night ends with exactly what the vendors hold, its marts as if built from nothing.
 """
 
 import json
 import random
 import shutil
+import tempfile
+import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from pipelines import catalog, warehouse
+from pipelines import catalog, config, marts, warehouse
 from tests.cases import CASES
 from tests.dying import Command, Ended
 from tests.fakes._server import Fake, Fault, Row
@@ -72,7 +74,22 @@ class Siege:
         ended = self.night(*arguments)
         assert ended.code == code, (ended.code, ended.output[-3000:])
         self.holds()
+        if self.wanted_marts and not arguments:
+            self.marts_are_as_from_nothing()
         return ended
+
+    def marts_are_as_from_nothing(self) -> None:
+        """However many nights they grew in, and whatever befell those."""
+        with tempfile.TemporaryDirectory() as folder:
+            copy = config.load(Path(folder), {})
+            shutil.copyfile(self.house.config.published, copy.published)
+            with closing(warehouse.open_work(copy, print)) as connection:
+                ((as_of,),) = connection.execute("select as_of from ops.marts").fetchall()
+                connection.execute("delete from ops.marts")
+            marts.build(copy, as_of, threading.Event())
+            rebuilt = _of(digest_of(warehouse.work_path(copy)), "marts")
+        grown = _of(self.before, "marts")
+        assert {key: rebuilt[key] for key in grown} == grown
 
     def holds(self) -> None:
         """Published is what the vendors hold, each row once."""

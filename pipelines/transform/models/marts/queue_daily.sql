@@ -10,7 +10,9 @@ with counted as (
         count(*) filter (where not (is_answered or is_abandoned or is_other_exit))
             as still_waiting,
         count(*) filter (where is_within_target) as answered_within_target,
-        round(avg(wait_seconds) filter (is_answered), 3) as average_speed_of_answer_seconds,
+        -- of whole numbers: an average of fractions depends on the order in which they are added
+        round(avg(round(1000 * wait_seconds)::bigint) filter (is_answered) / 1000, 3)
+            as average_speed_of_answer_seconds,
         max(wait_seconds) as longest_wait_seconds,
         max(target_seconds) as target_seconds
     from {{ ref('queue_visits') }}
