@@ -62,9 +62,7 @@ class VendorLoad:
         self._tag = tag
         self._meter = meter or Meter()
         self._in_memory = 0  # rows that no checkpoint has written yet
-        self.changed = (
-            False  # whether a load of this run brought or changed a row, observations aside
-        )
+        self.changed = False  # whether a load of this run changed what marts show
         self._connection, self._turn = connection, turn
         self._marker = _marker(work_dir, vendor.name)
         self._broken = marked(work_dir, vendor.name, connection)
@@ -136,13 +134,15 @@ class VendorLoad:
     def load(self, endpoint: Endpoint, built: Built) -> None:
         """One slice: rows and state in one package, or an exception and neither. What is put
         aside of it is written down before, so that a crash in between loses no trace."""
-        with self._my_turn():
-            if built.rejected:
-                assert self._put_aside
+        if built.rejected:
+            assert self._put_aside
+            with self._my_turn():
                 warehouse.record_rejected(
                     self._connection, self.vendor.name, built.rejected, *self._put_aside
                 )
-            if not self._broken:  # or a row may be of another load than its children
+        # while a load is broken a row may be of another load than its children
+        if not self._broken and any(table.kept == "replaced" for table in built.tables):
+            with self._my_turn():
                 built = without_unchanged(self._connection, self.vendor.name, built)
         with self._meter.timed("extract"):
             tables = list(self._hinted(endpoint, built))
@@ -151,8 +151,10 @@ class VendorLoad:
             self._pipeline.extract(source, loader_file_format="parquet")
         with self._meter.timed("normalize"):
             load_ids = self._pipeline.normalize().loads_ids
+        if not load_ids and not built.resolved:  # no rows, and a state that is as it was
+            return
         with self._my_turn():
-            if load_ids:  # or there are no rows, and the state is as it was
+            if load_ids:
                 self._load(endpoint, load_ids[0], built.weight)
             warehouse.forget_rejected(self._connection, self.vendor.name, built.resolved)
 

@@ -21,9 +21,12 @@ WORTH_IT = 0.1  # of the rows known: to look at fewer costs more than to write t
 
 
 def without_unchanged(connection: warehouse.Connection, schema: str, built: Built) -> Built:
-    """Without those parents that stand in the schema as they came, with the same children."""
+    """Without those parents that stand in the schema as they came, with the same children.
+
+    `built` holds the table of the parents.
+    """
     tables = {table: rows for table, rows in built.tables.items() if table.kept == "replaced"}
-    same = _unchanged(connection, schema, tables) if tables else []
+    same = _unchanged(connection, schema, tables)
     if not same:
         return built
     keys, known = pa.array(same), set(same)

@@ -233,6 +233,15 @@ def test_what_an_interrupted_load_left_is_put_right_by_the_next_run(
     assert home.run() == 0
     assert_holds(home, fake)
     assert not list((home.config.work_dir / "loading").iterdir())
+    channels, events = "vonage.interactions__channels", "vonage.interactions__channels__events"
+    apart = (
+        f"select 1 from vonage.interactions i join (select interaction_guid, _dlt_load_id "
+        f"from {channels} union select interaction_guid, _dlt_load_id from {events}) children "
+        "on children.interaction_guid = i.guid where children._dlt_load_id <> i._dlt_load_id"
+    )
+    assert home.sql(apart) == []
+    loads = "select load_id from vonage._dlt_loads"
+    assert home.sql(f"from vonage.interactions where _dlt_load_id not in ({loads})") == []
 
 
 def test_what_an_interrupted_load_left_is_published_as_before_if_the_vendor_is_down(
@@ -251,25 +260,6 @@ def test_what_an_interrupted_load_left_is_published_as_before_if_the_vendor_is_d
     fake.client_secret = right
     assert home.run() == 0
     assert_holds(home, fake)
-
-
-def test_after_a_broken_load_rows_are_of_one_load_with_their_children(
-    house: MakeHouse, fake: VonageFake
-) -> None:
-    home = house(fake)
-    home.run()
-    break_a_load(home, fake)
-    assert home.run() == 0
-    assert_holds(home, fake)
-    channels, events = "vonage.interactions__channels", "vonage.interactions__channels__events"
-    apart = (
-        f"select 1 from vonage.interactions i join (select interaction_guid, _dlt_load_id "
-        f"from {channels} union select interaction_guid, _dlt_load_id from {events}) children "
-        "on children.interaction_guid = i.guid where children._dlt_load_id <> i._dlt_load_id"
-    )
-    assert home.sql(apart) == []
-    loads = "select load_id from vonage._dlt_loads"
-    assert home.sql(f"from vonage.interactions where _dlt_load_id not in ({loads})") == []
 
 
 def test_a_load_that_broke_in_a_backfill_is_put_back_by_the_next_night(

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sources._api import Api, Meter, Row, StaticHeaders
@@ -145,18 +145,19 @@ def test_a_window_with_too_many_rows_is_read_in_parts_in_its_place(apart: bool) 
     st.integers(1, 5_000),
     st.timedeltas(timedelta(milliseconds=1), timedelta(days=31)),
 )
+@example(10, 2, 1, timedelta(seconds=30))
 def test_parts_cover_a_window_and_are_narrower_than_it(
     rows: int, pages: int, fits: int, width: timedelta
 ) -> None:
     window = Window(NOW - width, NOW)
     parts = parted(window, Page([], 1, total=rows, pages=pages), fits)
-    if rows <= fits or pages == 1 or width <= timedelta(seconds=1):
+    if rows <= fits or pages == 1 or width <= timedelta(minutes=1):
         assert parts == []
         return
     assert (parts[0].start, parts[-1].end) == (window.start, window.end)
     assert all(a.end == b.start for a, b in pairwise(parts))
     assert 1 < len(parts) <= 2_001
-    assert all(part.end - part.start >= timedelta(seconds=1) for part in parts[:-1])
+    assert all(part.end - part.start >= timedelta(minutes=1) for part in parts[:-1])
 
 
 def test_days_read_in_parts_are_no_more_unfinished() -> None:
