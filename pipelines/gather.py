@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from sources._endpoints import Slice
 from sources._errors import VendorError
@@ -35,6 +34,21 @@ class Built:
         counts = [len(rows) for table, rows in self.tables.items() if not table.is_child]
         return max(counts, default=0)
 
+    @property
+    def replaced(self) -> dict[Table, Any]:
+        """Of what is replaced whole: the table of the parents, and those of their children."""
+        return {table: rows for table, rows in self.tables.items() if table.kept == "replaced"}
+
+    @property
+    def parents(self) -> list[str]:
+        """The keys of what is replaced whole."""
+        return [
+            key
+            for table, rows in self.replaced.items()
+            if not table.is_child
+            for key in rows.column(table.main_column).to_pylist()
+        ]
+
 
 def gathered(slices: Iterator[Built]) -> Iterator[Built]:
     """Small slices joined to loads worth their overhead; what was read before a failure is kept."""
@@ -61,7 +75,9 @@ def joined(parts: Sequence[Built]) -> Built:
     if len(parts) == 1:
         return parts[0]
     pieces = [part.piece for part in parts]
-    latest_of_parent = {parent: n for n, piece in enumerate(pieces) for parent in piece.parents}
+    came = [part.parents for part in parts]
+    latest_of_parent = {parent: n for n, parents in enumerate(came) for parent in parents}
+    nobody_twice = len(latest_of_parent) == sum(map(len, came))
     tables = dict.fromkeys(table for part in parts for table in part.tables)
     first, last = pieces[0], pieces[-1]
     piece = replace(
@@ -69,11 +85,12 @@ def joined(parts: Sequence[Built]) -> Built:
         state={key: value for piece in pieces for key, value in piece.state.items()},
         label=f"{first.label.split('..')[0]}..{last.label.split('..')[-1]}",
         scope=None if last.scope is None else tuple(i for p in pieces for i in p.scope or ()),
-        parents=tuple(latest_of_parent),
         warnings=tuple(w for piece in pieces for w in piece.warnings),
         held=tuple(h for piece in pieces for h in piece.held),
     )
-    united = {table: _united(table, parts, latest_of_parent) for table in tables}
+    united = {
+        table: _united(table, parts, {} if nobody_twice else latest_of_parent) for table in tables
+    }
     rejected = tuple(each for part in parts for each in part.rejected)
     return Built(piece, united, rejected, _resolved(parts))
 
@@ -95,7 +112,7 @@ def _united(table: Table, parts: Sequence[Built], latest_of_parent: Mapping[str,
     if table.kept == "history":
         return rows
     if table.is_child:
-        if len(latest_of_parent) == sum(len(part.piece.parents) for part in parts):
+        if not latest_of_parent:
             return rows  # nobody's children came twice
         came = [n for n, each in enumerate(several) for _ in range(len(each or ()))]
         parents = rows.column(table.parent).to_pylist()
@@ -105,9 +122,3 @@ def _united(table: Table, parts: Sequence[Built], latest_of_parent: Mapping[str,
     keys = zip(*(rows.column(name).to_pylist() for name in table.key), strict=True)
     latest = {key: number for number, key in enumerate(keys)}
     return rows if len(latest) == len(rows) else rows.take(pa.array(latest.values(), pa.int64()))
-
-
-def childless(table: Table, rows: Any, parents: Sequence[str]) -> list[str]:
-    """Those of the parents that have no row in the table of their children."""
-    having = set(pc.unique(rows.column(table.parent)).to_pylist())
-    return [parent for parent in parents if parent not in having]

@@ -25,11 +25,11 @@ from sources._api import Meter
 from sources._endpoints import Endpoint, Slice, Vendor
 from sources._journal import write_durably
 from sources._rejects import Rejected, key_text, without_bad
-from sources._tables import VERSION, Table, TypeChanged, arrow, column_hints, with_gone
+from sources._tables import VERSION, Table, TypeChanged, arrow, column_hints
 
 from . import memory, warehouse
-from .gather import Built, childless
-from .unchanged import without_unchanged
+from .gather import Built
+from .replaced import remove_earlier, without_unchanged
 
 CONTRACT: TSchemaContractDict = {
     "tables": "evolve",
@@ -141,22 +141,39 @@ class VendorLoad:
                     self._connection, self.vendor.name, built.rejected, *self._put_aside
                 )
         # while a load is broken a row may be of another load than its children
-        if not self._broken and any(table.kept == "replaced" for table in built.tables):
+        if built.replaced and not self._broken:
             with self._my_turn():
                 built = without_unchanged(self._connection, self.vendor.name, built)
+        load_id = self._packed(endpoint, built)
+        family, parents, resolved = list(built.replaced), built.parents, built.resolved
+        self._in_memory += built.weight
+        del built  # dlt keeps errors that it expects, and with them the frames of who called it
+        if not load_id and not resolved:
+            return
+        with self._my_turn():
+            if load_id:
+                with self._marked(endpoint, load_id):
+                    if parents:
+                        torn = bool(self._broken)
+                        remove_earlier(
+                            self._connection, self.vendor.name, family, parents, torn=torn
+                        )
+                    self._pipeline.load(raise_on_failed_jobs=True)
+                    self._loaded(endpoint, load_id)
+            warehouse.forget_rejected(self._connection, self.vendor.name, resolved)
+
+    def _packed(self, endpoint: Endpoint, built: Built) -> str | None:
+        """dlt's package of a slice; None where there are no rows, and a state that is as it was."""
         with self._meter.timed("extract"):
             tables = list(self._hinted(endpoint, built))
             resource = _resource(endpoint.name, tables, built.piece.state)
-            source = dlt.source(lambda: [resource], name=self.vendor.name)()
+            source = dlt.source(
+                lambda: [resource], name=self.vendor.name, schema_contract=CONTRACT
+            )()
             self._pipeline.extract(source, loader_file_format="parquet")
+            tables.clear()  # dlt keeps the resource for long
         with self._meter.timed("normalize"):
-            load_ids = self._pipeline.normalize().loads_ids
-        if not load_ids and not built.resolved:  # no rows, and a state that is as it was
-            return
-        with self._my_turn():
-            if load_ids:
-                self._load(endpoint, load_ids[0], built.weight)
-            warehouse.forget_rejected(self._connection, self.vendor.name, built.resolved)
+            return next(iter(self._pipeline.normalize().loads_ids), None)
 
     @contextmanager
     def _my_turn(self) -> Iterator[None]:
@@ -169,19 +186,22 @@ class VendorLoad:
         finally:
             self._turn.release()
 
-    def _load(self, endpoint: Endpoint, load_id: str, weight: int) -> None:
+    @contextmanager
+    def _marked(self, endpoint: Endpoint, load_id: str) -> Iterator[None]:
+        """A mark on the disk while the load may be half done; it stays where this raises."""
         self._write_marks(self._broken | {endpoint.name + self._tag: load_id})
-        self._pipeline.load(raise_on_failed_jobs=True)
+        yield
+        self._write_marks(self._broken)
+
+    def _loaded(self, endpoint: Endpoint, load_id: str) -> None:
         shown = [t.name for t in endpoint.tables if not (t.is_observation or t.is_child)]
         self.changed = self.changed or warehouse.has_rows_of(
             self._connection, self.vendor.name, shown, load_id
         )
-        self._in_memory += weight
         if self._in_memory >= CHECKPOINT_ROWS:
             self._connection.execute("checkpoint")
             self._in_memory = 0
             memory.give_back()
-        self._write_marks(self._broken)
 
     def forget_cursors(self) -> None:
         """The next run reads everything again; what else is remembered of endpoints stays."""
@@ -209,8 +229,6 @@ class VendorLoad:
             for name in data.column_names:
                 kind = self._known[table.name][name]
                 columns.setdefault(name, {"data_type": kind, "nullable": True})
-            if table.is_child:
-                data = with_gone(table, data, childless(table, data, built.piece.parents))
             if len(data) or table.kept == "history":
                 yield table.name, data, {"columns": columns, **_disposition(table, built.piece)}
 
@@ -275,7 +293,7 @@ def _resource(name: str, hinted: Sequence[Hinted], state: Mapping[str, Any]) -> 
     def tables() -> Iterator[Any]:
         dlt.current.resource_state().update(state)
         for table, data, hints in hinted:
-            hint = dlt.mark.make_hints(table_name=table, schema_contract=CONTRACT, **hints)
+            hint = dlt.mark.make_hints(table_name=table, **hints)
             yield dlt.mark.with_hints(data, hint, create_table_variant=True)
 
     return dlt.resource(tables, name=name)
@@ -284,18 +302,16 @@ def _resource(name: str, hinted: Sequence[Hinted], state: Mapping[str, Any]) -> 
 def _disposition(table: Table, piece: Slice) -> dict[str, Any]:
     """How dlt keeps a table: what `Table.kept` means in dlt's words."""
     merge: dict[str, Any] = {"disposition": "merge"}
+    if table.kept == "replaced":  # nothing of what comes is there
+        return {"write_disposition": "append"}
     if table.kept == "newest":
         merge |= {"strategy": "upsert", "skip_unchanged_rows": True}
         return {"write_disposition": merge, "primary_key": table.key}
-    if table.kept == "history":
-        merge |= {"strategy": "scd2", "row_version_column_name": VERSION}
-        # always said: dlt keeps the last scope in the schema and would go on with it
-        everything = piece.scope is None
-        merge["destination_scope"] = "1 = 1" if everything else _scope(table, piece.scope)
-        return {"write_disposition": merge}
-    if table.parent:
-        return {"write_disposition": merge, "merge_key": table.parent, "primary_key": ()}
-    return {"write_disposition": merge, "primary_key": table.key}
+    merge |= {"strategy": "scd2", "row_version_column_name": VERSION}
+    # always said: dlt keeps the last scope in the schema and would go on with it
+    everything = piece.scope is None
+    merge["destination_scope"] = "1 = 1" if everything else _scope(table, piece.scope)
+    return {"write_disposition": merge}
 
 
 def _scope(table: Table, ids: Sequence[str] | None) -> str:

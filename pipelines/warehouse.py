@@ -144,6 +144,8 @@ def _connect(path: Path) -> Connection:
     connection = duckdb.connect(str(path), config=dict(SETTINGS))
     connection.execute("set TimeZone = 'UTC'")
     connection.execute("set enable_progress_bar = false")
+    # a load fills one row group; a second thread does little, and who waits for it spins
+    connection.execute("set threads = 1")
     path.chmod(0o600)
     connection.execute(OPS)
     return connection

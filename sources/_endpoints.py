@@ -55,7 +55,6 @@ class Slice:
     """What one load takes: rows as the vendor sent them, and the state that goes with them.
 
     `scope`: for history tables the lists (campaigns) that were read completely; None: all there is.
-    `parents`: for tables replaced with their parent, the parents of which this is the whole truth.
     `held`: lists so much shorter than last time that they were not believed (exit code 1).
     """
 
@@ -63,7 +62,6 @@ class Slice:
     state: State
     label: str
     scope: tuple[str, ...] | None = None
-    parents: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     held: tuple[str, ...] = ()
 

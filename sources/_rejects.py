@@ -157,8 +157,7 @@ def _without_units(piece: Slice, root: Table, units: Collection[str | None]) -> 
         else some
         for table, some in piece.rows.items()
     }
-    parents = tuple(parent for parent in piece.parents if _part(parent) not in units)
-    return replace(piece, rows=rows, parents=parents)
+    return replace(piece, rows=rows)
 
 
 def _without_lists(piece: Slice, table: Table, bad: Sequence[Row]) -> Slice:

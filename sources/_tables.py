@@ -8,9 +8,12 @@ type or shape is not what it was raises TypeChanged; nothing is cast in silence.
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
+from itertools import chain
+from operator import itemgetter
 from typing import Any, Literal
 
 import orjson
@@ -49,7 +52,6 @@ DLT_TYPES: dict[Kind, str] = {
     "map": "json",
     "json": "json",
 }
-GONE = "_gone"  # marks a parent without children; deletes what it had, is never inserted itself
 VERSION = "row_version"
 PERSONAL = ("phone", "email", "number")  # in a column's name: its values stay out of messages
 LONGEST_NAMED = 80  # characters of a key in a message
@@ -175,9 +177,7 @@ def column_hints(table: Table) -> dict[str, dict[str, Any]]:
         if hint["data_type"] == "timestamp":
             hint |= {"timezone": True, "precision": 6}
         hints[column] = hint
-    if table.is_child:
-        hints[GONE] = {"data_type": "bool", "nullable": True, "hard_delete": True}
-        # a tombstone has no more than the parent's name
+    if table.is_child:  # as in warehouses of earlier versions: dlt lets no column become stricter
         for column in table.key:
             hints[column]["nullable"] = column != table.parent
     return hints
@@ -232,7 +232,7 @@ def _arrow(table: Table, rows: Sequence[Row], known: Mapping[str, str]) -> tuple
         if column in table.key and arrays[column].null_count:
             raise TypeChanged(f"{table.name}: a row came without its key '{field}'")
     for column, values in _unknown(table, rows, names).items():
-        if column in arrays or column.startswith("_dlt") or column in (VERSION, GONE):
+        if column in arrays or column.startswith("_dlt") or column == VERSION:
             raise TypeChanged(f"{table.name}: two fields of the vendor share the name '{column}'")
         if all(value is None for value in values):
             continue
@@ -251,35 +251,40 @@ def _fault(table: Table, rows: Sequence[Row]) -> str:
     return fault if isinstance(fault, Fault) else f"{table.name}: a field without a name"
 
 
-def with_gone(table: Table, built: Any, parents: Sequence[str]) -> Any:
-    """The built children plus a tombstone for each parent that has none."""
-    import pyarrow as pa
-
-    assert table.parent
-    stones = pa.table(
-        {
-            table.parent: pa.array(parents, pa.string()),
-            GONE: pa.array([True] * len(parents), pa.bool_()),
-        }
-    )
-    built = built.append_column(GONE, pa.nulls(len(built), pa.bool_()))
-    return pa.concat_tables([built, stones], promote_options="default")
-
-
-def _declared(table: Table, rows: Sequence[Row]) -> dict[str, list[Any]]:
+def _declared(table: Table, rows: Sequence[Row]) -> dict[str, Sequence[Any]]:
     """The values of each declared field, row by row; an object that is none raises."""
-    inner: dict[str, list[Row]] = {"": list(rows)}
-    values: dict[str, list[Any]] = {}
-    for field in table.fields:
-        prefix, _, name = field.rpartition(".")
-        if prefix not in inner:
+    inner: dict[str, Sequence[Row]] = {"": rows}
+    values: dict[str, Sequence[Any]] = {}
+    for prefix, names in _by_object(tuple(table.fields)).items():
+        if prefix:
             outer, _, last = prefix.rpartition(".")
             inner[prefix] = _objects(table, prefix, [row.get(last) for row in inner[outer]])
-        values[field] = [row.get(name) for row in inner[prefix]]
+        start = f"{prefix}." if prefix else ""
+        values |= zip((start + name for name in names), _of_each(inner[prefix], names), strict=True)
     return values
 
 
-def _objects(table: Table, field: str, values: list[Any]) -> list[Row]:
+@cache
+def _by_object(fields: tuple[str, ...]) -> dict[str, list[str]]:
+    """The names of fields by the object they are in, outer objects first; "" is the row itself."""
+    names: dict[str, list[str]] = {"": []}
+    for field in fields:
+        prefix, _, name = field.rpartition(".")
+        names.setdefault(prefix, []).append(name)
+    return names
+
+
+def _of_each(rows: Sequence[Row], names: Sequence[str]) -> Sequence[Sequence[Any]]:
+    """Per name its value in each row. To go through the rows once takes two thirds of the time, and
+    each row to have all of them."""
+    if len(names) > 1:
+        with suppress(KeyError):
+            one_by_one = list(chain.from_iterable(map(itemgetter(*names), rows)))
+            return [one_by_one[n :: len(names)] for n in range(len(names))]
+    return [[row.get(name) for row in rows] for name in names]
+
+
+def _objects(table: Table, field: str, values: Sequence[Any]) -> list[Row]:
     for value in values:
         if value is not None and not isinstance(value, dict) and value != []:
             raise _changed(table, field, "an object", value)
@@ -318,7 +323,7 @@ def _inside(row: Row, prefix: str) -> Row:
     return row
 
 
-def _array(table: Table, field: str, kind: Kind, values: list[Any]) -> Any:
+def _array(table: Table, field: str, kind: Kind, values: Sequence[Any]) -> Any:
     """One column. Raises TypeChanged unless every value is of its kind."""
     import pyarrow as pa
 
@@ -432,7 +437,7 @@ def _fits(value: Any, kind: Kind) -> bool:
     return isinstance(value, _PYTHON[kind]) and (kind == "bool" or not isinstance(value, bool))
 
 
-def _json_texts(table: Table, field: str, kind: Kind, values: list[Any]) -> list[str | None]:
+def _json_texts(table: Table, field: str, kind: Kind, values: Sequence[Any]) -> list[str | None]:
     """JSON texts; an empty list may stand for an empty map and the other way round."""
     shapes = _PYTHON.get(kind)
     for value in values:

@@ -111,9 +111,7 @@ def read_nightly(endpoint: Windowed, api: Api, night: Night) -> Iterator[Slice]:
         if deep and window.end >= night.now:
             state["deep_at"] = iso(night.now)
         night.states[endpoint.name] = state
-        yield Slice(
-            read.rows, dict(state), str(window), parents=_parents(read), warnings=read.warnings
-        )
+        yield Slice(read.rows, dict(state), str(window), warnings=read.warnings)
 
 
 def read_span(endpoint: Windowed, api: Api, night: Night, span: Window) -> Iterator[Slice]:
@@ -129,7 +127,6 @@ def read_span(endpoint: Windowed, api: Api, night: Night, span: Window) -> Itera
             read.rows,
             state,
             str(window),
-            parents=_parents(read),
             warnings=read.warnings,
         )
 
@@ -235,15 +232,6 @@ def _without_older(read: Read, asked: Mapping[Hashable, int]) -> Read:
             table: [row for row in rows if table.main_key_of(row) not in older]
             for table, rows in read.rows.items()
         },
-    )
-
-
-def _parents(read: Read) -> tuple[str, ...]:
-    return tuple(
-        str(row.get(table.key_fields[0]))
-        for table, rows in read.rows.items()
-        if table.kept == "replaced" and table.parent is None
-        for row in rows
     )
 
 

@@ -37,6 +37,7 @@ STAGES = {
     "writing a mark": "pipelines.load.VendorLoad._write_marks",
     "extracting": "dlt.pipeline.pipeline.Pipeline.extract",
     "normalizing": "dlt.pipeline.pipeline.Pipeline.normalize",
+    "removing earlier versions": "pipelines.load.remove_earlier",
     "loading": "dlt.pipeline.pipeline.Pipeline.load",
     "in the load's SQL": "dlt.destinations.impl.duckdb.sql_client.DuckDbSqlClient.execute_query",
     "putting back": "pipelines.warehouse.put_back",

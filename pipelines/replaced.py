@@ -1,18 +1,20 @@
-"""What comes again as it stands in the warehouse is left out of a load.
+"""What is replaced whole: a row with all its children is one thing, and of one load.
 
-A lookback, and each week 30 days, bring many interactions of which few have changed. Rewritten all,
-they would make the marts and the file do the rest again. dlt sees to that where rows have no
-children; here a row and all its children are one thing, and of one load: marts go by that.
+What comes again as it stands in the warehouse is left out of a load: a lookback, and each week 30
+days, bring many interactions of which few have changed, and marts go by the load of a row. Of the
+others the earlier version is removed before dlt adds the new one. dlt's own merge writes each row
+twice, needs a mark for a parent that came without children, and looks for no change where there
+are children.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sources._tables import GONE, Table
+from sources._tables import Table
 
 from . import warehouse
 from .gather import Built
@@ -21,22 +23,42 @@ WORTH_IT = 0.1  # of the rows known: to look at fewer costs more than to write t
 
 
 def without_unchanged(connection: warehouse.Connection, schema: str, built: Built) -> Built:
-    """Without those parents that stand in the schema as they came, with the same children.
-
-    `built` holds the table of the parents.
-    """
-    tables = {table: rows for table, rows in built.tables.items() if table.kept == "replaced"}
+    """Without those parents that stand in the schema as they came, with the same children."""
+    tables = built.replaced
     same = _unchanged(connection, schema, tables)
     if not same:
         return built
-    keys, known = pa.array(same), set(same)
+    keys = pa.array(same)
     changed = {
         table: rows.filter(pc.invert(pc.is_in(rows.column(table.main_column), value_set=keys)))
         for table, rows in tables.items()
     }
-    parents = tuple(parent for parent in built.piece.parents if parent not in known)
-    piece = replace(built.piece, parents=parents)
-    return replace(built, piece=piece, tables={**built.tables, **changed})
+    return replace(built, tables={**built.tables, **changed})
+
+
+def remove_earlier(
+    connection: warehouse.Connection,
+    schema: str,
+    family: Collection[Table],
+    parents: Sequence[str],
+    *,
+    torn: bool,
+) -> None:
+    """Delete these parents and their children, all or nothing.
+
+    `torn`: a load may have ended between its tables, so that children are there without a parent.
+    """
+    (main,) = (table for table in family if not table.is_child)
+    connection.register("coming", pa.table({"parent": pa.array(parents, pa.string())}))
+    try:
+        known = f'from "{schema}"."{main.name}" where "{main.main_column}" in (from coming) limit 1'
+        if torn or connection.execute(known).fetchone():
+            with warehouse.transaction(connection):
+                for table in family:
+                    which = f'"{table.main_column}" in (from coming)'
+                    connection.execute(f'delete from "{schema}"."{table.name}" where {which}')
+    finally:
+        connection.unregister("coming")
 
 
 def _unchanged(
@@ -78,7 +100,7 @@ def _hashed(
         {name: kind for name, kind, *_ in connection.execute(f"describe {place}").fetchall()}
         for place in (came, there)
     ]
-    names = sorted(n for n in sides[0] | sides[1] if n != GONE and not n.startswith("_dlt"))
+    names = sorted(name for name in sides[0] | sides[1] if not name.startswith("_dlt"))
     alike = {name for name in names if sides[0].get(name) == sides[1].get(name)}
 
     def select(place: str, columns: Mapping[str, str]) -> str:

@@ -1,15 +1,17 @@
-"""Of interactions that come again those that differ are loaded, with their children."""
+"""Of interactions that come again those that differ take the place of the earlier version, with all
+their children."""
 
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines import catalog, config, unchanged, warehouse
+from pipelines import catalog, config, replaced, warehouse
 from pipelines.gather import Built
 from sources._endpoints import Slice
 from sources._tables import arrow
@@ -80,7 +82,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[warehouse.C
 def built(reply: dict[str, Row]) -> Built:
     tables = _three_tables([{"guid": guid, **copy.deepcopy(row)} for guid, row in reply.items()])
     rows = {table: arrow(table, rows, {})[0] for table, rows in tables.items()}
-    return Built(Slice({}, {}, "", parents=tuple(reply)), rows)
+    return Built(Slice({}, {}, ""), rows)
 
 
 def put(connection: warehouse.Connection, reply: dict[str, Row]) -> None:
@@ -123,19 +125,19 @@ def test_what_differs_in_any_way_is_loaded_with_all_its_children(
     now: dict[str, Row],
     again: dict[str, Callable[[Row], None]],
 ) -> None:
-    monkeypatch.setattr(unchanged, "WORTH_IT", 0)
+    monkeypatch.setattr(replaced, "WORTH_IT", 0)
     now = now | {guid: copy.deepcopy(earlier[guid]) for guid in again.keys() & earlier.keys()}
     for guid in again.keys() & earlier.keys():
         again[guid](now[guid])
     put(connection, earlier)
-    left = unchanged.without_unchanged(connection, "vonage", built(now))
+    left = replaced.without_unchanged(connection, "vonage", built(now))
     changed = {
         guid: row
         for guid, row in now.items()
         if guid not in earlier or not is_same(row, earlier[guid])
     }
     wanted = built(changed)
-    assert set(left.piece.parents) == changed.keys()
+    assert set(left.parents) == changed.keys()
     for table in (INTERACTIONS, CHANNELS, EVENTS):
         # a column that is null in all that is left may be there
         rows = [plain(row) for row in left.tables[table].to_pylist()]
@@ -147,22 +149,67 @@ def test_a_value_of_another_type_is_a_change(connection: warehouse.Connection) -
     connection.execute("alter table vonage.interactions alter talk_time type double")
     connection.execute("update vonage.interactions set talk_time = 1.5 where guid = 'p'")
     came = built({"p": {"talkTime": 2}, "q": {"talkTime": 1}})
-    left = unchanged.without_unchanged(connection, "vonage", came)
-    assert "p" in left.piece.parents
+    left = replaced.without_unchanged(connection, "vonage", came)
+    assert "p" in left.parents
 
 
 def test_where_few_are_known_all_are_loaded(connection: warehouse.Connection) -> None:
     put(connection, {"p": {"talkTime": 1}})
     came = built({"p": {"talkTime": 1}} | {f"new{n}": {} for n in range(9)})
-    assert unchanged.without_unchanged(connection, "vonage", came) is came
+    assert replaced.without_unchanged(connection, "vonage", came) is came
     came = built({"p": {"talkTime": 1}} | {f"new{n}": {} for n in range(8)})
-    assert len(unchanged.without_unchanged(connection, "vonage", came).piece.parents) == 8
+    assert len(replaced.without_unchanged(connection, "vonage", came).parents) == 8
 
 
 def test_another_order_is_a_change(connection: warehouse.Connection) -> None:
     calls = [{"offset": 1}, {"offset": 2}]
     put(connection, {"p": {"channels": calls}})
     turned = built({"p": {"channels": calls[::-1]}})
-    assert unchanged.without_unchanged(connection, "vonage", turned).piece.parents == ("p",)
+    assert replaced.without_unchanged(connection, "vonage", turned).parents == ["p"]
     same = built({"p": {"channels": calls}})
-    assert unchanged.without_unchanged(connection, "vonage", same).piece.parents == ()
+    assert replaced.without_unchanged(connection, "vonage", same).parents == []
+
+
+FAMILY = (INTERACTIONS, CHANNELS, EVENTS)
+
+
+def parents_in(connection: warehouse.Connection) -> dict[str, set[str]]:
+    return {
+        table.name: {
+            guid
+            for (guid,) in connection.execute(
+                f"select {table.main_column} from vonage.{table.name}"
+            ).fetchall()
+        }
+        for table in FAMILY
+    }
+
+
+with_children: Row = {"channels": [{"events": [{"type": "a"}, {"type": "b"}]}, {}]}
+
+
+def test_earlier_versions_go_with_all_their_children_and_no_others(
+    connection: warehouse.Connection,
+) -> None:
+    put(connection, dict.fromkeys("pqr", with_children))
+    replaced.remove_earlier(connection, "vonage", FAMILY, ["p", "q", "new"], torn=False)
+    assert parents_in(connection) == {table.name: {"r"} for table in FAMILY}
+
+
+def test_children_that_a_broken_load_left_without_a_parent_go_too(
+    connection: warehouse.Connection,
+) -> None:
+    put(connection, dict.fromkeys("pr", with_children))
+    connection.execute("delete from vonage.interactions where guid = 'p'")
+    replaced.remove_earlier(connection, "vonage", FAMILY, ["p"], torn=True)
+    assert parents_in(connection) == {table.name: {"r"} for table in FAMILY}
+
+
+def test_where_not_all_can_be_removed_nothing_is(connection: warehouse.Connection) -> None:
+    put(connection, {"p": with_children})
+    connection.execute(f"drop table vonage.{EVENTS.name}")
+    with pytest.raises(duckdb.CatalogException):
+        replaced.remove_earlier(connection, "vonage", FAMILY, ["p"], torn=False)
+    assert connection.execute("select guid from vonage.interactions").fetchall() == [("p",)]
+    left = connection.execute(f"select count(*) from vonage.{CHANNELS.name}").fetchone()
+    assert left == (2,)
