@@ -51,6 +51,14 @@ class Read:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """The windows to read instead of one with too many rows at once, and how many these are."""
+
+    windows: list[Window]
+    rows: int
+
+
+@dataclass(frozen=True)
 class Slice:
     """What one load takes: rows as the vendor sent them, and the state that goes with them.
 
@@ -93,7 +101,7 @@ class Night:
 class Windowed:
     """An endpoint with a time filter. `read` gets the API, the night and one window of it.
 
-    It returns what it found, or the windows to read instead of one with too many rows at once.
+    It returns what it found, or the parts in which to read the window.
     `step`: the widest window asked for. `keeps`: how far back the vendor still answers. `apart`:
     no reading of a window rests on that of another, so several may be read side by side; then each
     `Read` says what was `sent`.
@@ -102,7 +110,7 @@ class Windowed:
     name: str
     tables: tuple[Table, ...]
     step: timedelta
-    read: Callable[[Api, Night, Window], Read | list[Window]]
+    read: Callable[[Api, Night, Window], Read | Parts]
     keeps: timedelta | None = None
     apart: bool = False
 
