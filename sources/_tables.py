@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, cached_property
 from itertools import chain
 from operator import itemgetter
 from typing import Any, Literal
@@ -86,7 +86,7 @@ class Table:
     def __hash__(self) -> int:
         return hash(self.name)
 
-    @property
+    @cached_property
     def is_child(self) -> bool:
         """Whether its rows come and go with a parent's."""
         return self.kept == "replaced" and self.parent is not None
@@ -107,7 +107,7 @@ class Table:
         parts = tuple(_key_part(row.get(name)) for name in self.key_fields)
         return ("", content_of(row)) if None in parts else parts
 
-    @property
+    @cached_property
     def main_column(self) -> str:
         """The column that names the row of the main table: its key, or of a child its parent."""
         return (self.parent if self.is_child else None) or self.key[0]
@@ -120,7 +120,7 @@ class Table:
         """The vendor's name of a column."""
         return _columns_to_fields(tuple(self.fields))[column]
 
-    @property
+    @cached_property
     def key_fields(self) -> tuple[str, ...]:
         by_column = _columns_to_fields(tuple(self.fields))
         return tuple(by_column[column] for column in self.key)
