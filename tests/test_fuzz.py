@@ -132,7 +132,7 @@ VALUES: list[Any] = [
     *("0000-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01 00:00:00", "2026-02-30"),
     *([], {}, [1], ["x"], {"a": 1}, {"": 1}, [[]], [None], [{}], nested(100), nested(300)),
 ]
-NAMES = ["", " ", "x", "123", "_dlt_load_id", "_dlt_id", "row_version", "_gone", "a.b", "é", "id"]
+NAMES = ["", " ", "x", "123", "_dlt_load_id", "_dlt_id", "row_version", "a.b", "é", "id"]
 
 
 @dataclass(frozen=True)
