@@ -71,7 +71,7 @@ def gathered(slices: Iterator[Built]) -> Iterator[Built]:
 
 def joined(parts: Sequence[Built]) -> Built:
     """One slice of several: a later version of a row, or of a parent's children, takes the place
-    of an earlier one; dlt itself would keep either."""
+    of an earlier one; dlt itself would keep either, or both."""
     if len(parts) == 1:
         return parts[0]
     pieces = [part.piece for part in parts]

@@ -2,7 +2,7 @@
 
 dlt's local folder is thrown away with each run and its state restored from the work file, so a
 package left behind by a crash can neither block a night nor be loaded in place of one. Before each
-load a marker says which endpoint may be half merged; it goes when that load has ended, or when
+load a marker says which endpoint may be half loaded; it goes when that load has ended, or when
 the endpoint has been read to its end again.
 """
 
@@ -29,7 +29,7 @@ from sources._tables import VERSION, Table, TypeChanged, arrow, column_hints
 
 from . import memory, warehouse
 from .gather import Built
-from .replaced import remove_earlier, without_unchanged
+from .replaced import remove_added, remove_earlier, without_unchanged
 
 CONTRACT: TSchemaContractDict = {
     "tables": "evolve",
@@ -64,7 +64,7 @@ class VendorLoad:
         self._in_memory = 0  # rows that no checkpoint has written yet
         self.changed = False  # whether a load of this run changed what marts show
         self._connection, self._turn = connection, turn
-        self._marker = _marker(work_dir, vendor.name)
+        self._marker, self._adding = _marker(work_dir, vendor.name), _adding(work_dir, vendor.name)
         self._broken = marked(work_dir, vendor.name, connection)
         folder = work_dir / "dlt" / vendor.name
         shutil.rmtree(folder, ignore_errors=True)
@@ -145,7 +145,7 @@ class VendorLoad:
             with self._my_turn():
                 built = without_unchanged(self._connection, self.vendor.name, built)
         load_id = self._packed(endpoint, built)
-        family, parents, resolved = list(built.replaced), built.parents, built.resolved
+        family, resolved = list(built.replaced), built.resolved
         self._in_memory += built.weight
         del built  # dlt keeps errors that it expects, and with them the frames of who called it
         if not load_id and not resolved:
@@ -153,12 +153,15 @@ class VendorLoad:
         with self._my_turn():
             if load_id:
                 with self._marked(endpoint, load_id):
-                    if parents:
+                    if family:
+                        write_durably(self._adding, load_id.encode())
+                    self._pipeline.load(raise_on_failed_jobs=True)
+                    if family:
                         torn = bool(self._broken)
                         remove_earlier(
-                            self._connection, self.vendor.name, family, parents, torn=torn
+                            self._connection, self.vendor.name, family, load_id, torn=torn
                         )
-                    self._pipeline.load(raise_on_failed_jobs=True)
+                        self._adding.unlink()
                     self._loaded(endpoint, load_id)
             warehouse.forget_rejected(self._connection, self.vendor.name, resolved)
 
@@ -188,8 +191,9 @@ class VendorLoad:
 
     @contextmanager
     def _marked(self, endpoint: Endpoint, load_id: str) -> Iterator[None]:
-        """A mark on the disk while the load may be half done; it stays where this raises."""
-        self._write_marks(self._broken | {endpoint.name + self._tag: load_id})
+        """A mark on the disk while the load may be half done; it stays where this raises, as one of
+        an earlier run does until the endpoint is whole."""
+        self._write_marks({endpoint.name + self._tag: load_id} | self._broken)
         yield
         self._write_marks(self._broken)
 
@@ -257,6 +261,23 @@ def marked(work_dir: Path, vendor: str, connection: warehouse.Connection) -> dic
         for endpoint, load_id in marks.items()
         if not warehouse.load_is_complete(connection, vendor, load_id)
     }
+
+
+def settle(work_dir: Path, vendor: Vendor, connection: warehouse.Connection) -> None:
+    """A load of what is replaced whole that did not end is undone, or ended where dlt is done."""
+    adding = _adding(work_dir, vendor.name)
+    if not adding.exists():
+        return
+    load_id = adding.read_text()
+    family = [table for table in vendor.tables if table.kept == "replaced"]
+    is_done = warehouse.load_is_complete(connection, vendor.name, load_id)
+    (remove_earlier if is_done else remove_added)(connection, vendor.name, family, load_id)
+    adding.unlink()
+
+
+def _adding(work_dir: Path, vendor: str) -> Path:
+    """Holds the id of the load that is adding what is replaced whole."""
+    return work_dir / "loading" / f"{vendor}.adding"
 
 
 def forget_marks(work_dir: Path, vendor: str) -> None:

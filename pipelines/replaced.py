@@ -1,13 +1,13 @@
 """What is replaced whole: a row with all its children is one thing, and of one load.
 
 What comes again as it stands in the warehouse is left out of a load: a lookback, and each week 30
-days, bring many interactions of which few have changed, and marts go by the load of a row. Of the
-others the earlier version is removed before dlt adds the new one. dlt's own merge writes each row
-twice, needs a mark for a parent that came without children, and looks for no change where there
-are children.
+days, bring many interactions of which few have changed, and marts go by the load of a row. The
+others are added by dlt, and then their earlier versions are removed. So a load that did not end can
+be undone: nothing was removed yet. dlt's own merge writes each row twice, needs a mark for a parent
+that came without children, and looks for no change where there are children.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -40,31 +40,52 @@ def remove_earlier(
     connection: warehouse.Connection,
     schema: str,
     family: Collection[Table],
-    parents: Sequence[str],
+    load_id: str,
     *,
-    torn: bool,
+    torn: bool = False,
 ) -> None:
-    """Delete these parents and their children, all or nothing.
+    """Delete what the parents that a load added were before it, with their children; all or none.
 
-    `torn`: a load may have ended between its tables, so that children are there without a parent.
+    `torn`: a load by an earlier version of ours may have ended between its tables, so that children
+    are there without a parent.
     """
+    main = _main(family)
+    key, place = f'"{main.main_column}"', f'"{schema}"."{main.name}"'
+    added = f"select {key} from {place} where _dlt_load_id = $load"
+    earlier = f"from {place} where {key} in ({added}) and _dlt_load_id <> $load limit 1"
+    load = {"load": load_id}
+    if not torn and not connection.execute(earlier, load).fetchone():
+        return
+    with warehouse.transaction(connection):
+        for table in family:
+            connection.execute(
+                f'delete from "{schema}"."{table.name}" '
+                f'where "{table.main_column}" in ({added}) and _dlt_load_id <> $load',
+                load,
+            )
+
+
+def remove_added(
+    connection: warehouse.Connection, schema: str, family: Collection[Table], load_id: str
+) -> None:
+    """Delete what a load that did not end has added."""
+    with warehouse.transaction(connection):
+        for table in family:
+            connection.execute(
+                f'delete from "{schema}"."{table.name}" where _dlt_load_id = ?', [load_id]
+            )
+
+
+def _main(family: Collection[Table]) -> Table:
+    """The table of the parents: there is one."""
     (main,) = (table for table in family if not table.is_child)
-    connection.register("coming", pa.table({"parent": pa.array(parents, pa.string())}))
-    try:
-        known = f'from "{schema}"."{main.name}" where "{main.main_column}" in (from coming) limit 1'
-        if torn or connection.execute(known).fetchone():
-            with warehouse.transaction(connection):
-                for table in family:
-                    which = f'"{table.main_column}" in (from coming)'
-                    connection.execute(f'delete from "{schema}"."{table.name}" where {which}')
-    finally:
-        connection.unregister("coming")
+    return main
 
 
 def _unchanged(
     connection: warehouse.Connection, schema: str, tables: Mapping[Table, Any]
 ) -> list[str]:
-    (main,) = (table for table in tables if not table.is_child)
+    main = _main(tables)
     places = {table: (f"came_{table.name}", f'"{schema}"."{table.name}"') for table in tables}
     for table, rows in tables.items():
         connection.register(places[table][0], rows)

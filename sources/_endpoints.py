@@ -18,7 +18,7 @@ State = Mapping[str, Any]  # of one endpoint, as the warehouse keeps it: JSON
 
 @dataclass(frozen=True)
 class Window:
-    """A span of time, closed at both ends: neighbours share an instant, the merge absorbs it."""
+    """A span of time, closed at both ends: neighbours share an instant, and the rows of it."""
 
     start: datetime
     end: datetime
@@ -48,14 +48,6 @@ class Read:
     state: State = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     sent: Mapping[Hashable, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The windows to read instead of one with too many rows at once, and how many these are."""
-
-    windows: list[Window]
-    rows: int
 
 
 @dataclass(frozen=True)
@@ -101,7 +93,7 @@ class Night:
 class Windowed:
     """An endpoint with a time filter. `read` gets the API, the night and one window of it.
 
-    It returns what it found, or the parts in which to read the window.
+    It returns what it found, or the windows to read instead of one with too many rows at once.
     `step`: the widest window asked for. `keeps`: how far back the vendor still answers. `apart`:
     no reading of a window rests on that of another, so several may be read side by side; then each
     `Read` says what was `sent`.
@@ -110,7 +102,7 @@ class Windowed:
     name: str
     tables: tuple[Table, ...]
     step: timedelta
-    read: Callable[[Api, Night, Window], Read | Parts]
+    read: Callable[[Api, Night, Window], Read | list[Window]]
     keeps: timedelta | None = None
     apart: bool = False
 

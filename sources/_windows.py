@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any
 
 from ._api import Api
-from ._endpoints import Night, Parts, Read, Slice, State, Window, Windowed
+from ._endpoints import Night, Read, Slice, State, Window, Windowed
 from ._errors import VendorError
 from ._paging import Page
 
@@ -26,6 +26,7 @@ SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)  # is not parted: whoever gives more for it ignores the bounds
 AHEAD_ROWS = 20_000  # of windows begun before their turn, if they hold as many as the last read
 MOST_TIMES = 4  # that a row is in the parts of a window: it starts, ends and is changed in others
+SOME_ROWS = 1_000  # that may come more often: a call that goes on is in each part
 MOST_PARTS = 1_000  # of one window; they can be parted in their turn
 
 
@@ -73,15 +74,15 @@ def tiles(start: datetime, end: datetime, step: timedelta) -> list[Window]:
     return windows
 
 
-def parted(window: Window, first: Page, fits: int) -> Parts | None:
+def parted(window: Window, first: Page, fits: int) -> list[Window]:
     """The parts of a window that holds more rows than fit in a slice, by what its first page says;
     none where they fit or are here already, or where it is a minute. How the rows lie in it is not
     known: a part may have to be parted."""
     width, total = window.end - window.start, first.total or 0
     if total <= fits or (first.pages or 0) <= 1 or width <= MINUTE:
-        return None
+        return []
     step = max(width * (0.8 * fits / total), width / MOST_PARTS)
-    return Parts(tiles(window.start, window.end, max(MINUTE, step // SECOND * SECOND)), total)
+    return tiles(window.start, window.end, max(MINUTE, step // SECOND * SECOND))
 
 
 def runs_of_days(days: Iterable[date]) -> list[tuple[datetime, datetime]]:
@@ -141,19 +142,23 @@ def forget_span(endpoint: Windowed, night: Night, span: Window) -> dict[str, Any
 
 @dataclass
 class _Whole:
-    """A window that is read in parts: what it holds, as it said, and what the parts had so far."""
+    """A window that is read in parts, and what these had so far."""
 
     place: str
-    rows: int
     came: int = 0
+    keys: set[int] = field(default_factory=set)  # their hashes
 
-    def add(self, rows: int) -> None:
-        """Raises VendorError where the parts have far more than the whole."""
-        self.came += rows
-        if self.came > MOST_TIMES * self.rows:
+    def add(self, keys: Iterable[Hashable]) -> None:
+        """Raises VendorError where the parts have the same again and again."""
+        before = len(self.keys)
+        hashes = list(map(hash, keys))
+        self.keys.update(hashes)
+        self.came += len(hashes)
+        if self.came > MOST_TIMES * len(self.keys) + SOME_ROWS and len(self.keys) == before:
             raise VendorError(
-                f"the window holds {self.rows} rows, its parts up to now {self.came}: the vendor "
-                "does not go by the times that it is asked for; nothing more is asked"
+                f"the parts of the window had {self.came} rows up to now, but only "
+                f"{len(self.keys)} different ones: the vendor does not go by the times that it is "
+                "asked for"
             ).at(self.place)
 
 
@@ -164,7 +169,7 @@ class _Turn:
 
     window: Window
     whole: _Whole | None = None
-    future: Future[Read | Parts] | None = None
+    future: Future[Read | list[Window]] | None = None
     begun_at: int = 0
     asked: dict[Hashable, int] = field(default_factory=dict)
 
@@ -201,25 +206,25 @@ def _read_all(
             turn = line.popleft()
             assert turn.future
             read = turn.future.result()
-            if isinstance(read, Parts):
-                whole = turn.whole or _Whole(f"{endpoint.name} {turn.window}", read.rows)
-                line.extendleft(_Turn(part, whole) for part in reversed(read.windows))
+            if isinstance(read, list):
+                whole = turn.whole or _Whole(f"{endpoint.name} {turn.window}")
+                line.extendleft(_Turn(part, whole) for part in reversed(read))
                 continue
             if turn.whole:
-                turn.whole.add(len(read.sent))
+                turn.whole.add(read.sent)
             yield turn.window, _without_older(read, turn.asked)
             for other in line:
                 other.note(read.sent)
             ahead = _windows_ahead(endpoint, api, sum(map(len, read.rows.values())))
 
 
-def _ask(endpoint: Windowed, api: Api, night: Night, part: Window) -> Read | Parts:
+def _ask(endpoint: Windowed, api: Api, night: Night, part: Window) -> Read | list[Window]:
     api.meter.check()
     try:
         read = endpoint.read(api, night, part)
     except VendorError as error:
         raise error.at(f"{endpoint.name} {part}") from error
-    assert isinstance(read, Parts) or read.sent or not any(read.rows.values()) or not endpoint.apart
+    assert isinstance(read, list) or read.sent or not any(read.rows.values()) or not endpoint.apart
     return read
 
 

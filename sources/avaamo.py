@@ -27,7 +27,7 @@ from functools import partial
 from typing import Any
 
 from ._api import Api, Fault, Meter, Row, StaticHeaders, field_of, rows_of
-from ._endpoints import Finding, Night, Parts, Read, Vendor, Window, Windowed
+from ._endpoints import Finding, Night, Read, Vendor, Window, Windowed
 from ._errors import VendorError
 from ._paging import Page, readings, settled
 from ._tables import Table
@@ -91,7 +91,7 @@ def connect(settings: Mapping[str, Any], meter: Meter) -> Api:
     )
 
 
-def campaign_insights(api: Api, night: Night, window: Window) -> Read | Parts:
+def campaign_insights(api: Api, night: Night, window: Window) -> Read | list[Window]:
     """One window of messages."""
     unit, size = night.settings["time_unit"], night.settings["page_size"]
     fetch = partial(_page, api, window, unit, size)

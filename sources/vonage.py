@@ -13,7 +13,7 @@ Cursor      the first page's `upTo` (the time of the request), never behind `end
 Changes     ongoing interactions have null durations and come again when they end.
 Limits      "fair usage", 429; the one number in the documents is about 160 a minute.
 Left out    /interactions/ongoing, /agent-activities, /queue-times, /wfm: other questions.
-Assumed     limit=1000 is accepted; bounds are inclusive (the merge makes either right).
+Assumed     limit=1000 is accepted; bounds are inclusive (a row that comes twice is one either way).
 """
 
 import time
@@ -23,7 +23,7 @@ from functools import partial
 from typing import Any
 
 from ._api import Api, Fault, Login, Meter, Row, StaticHeaders, field_of, rows_of, token_of
-from ._endpoints import Finding, Night, Parts, Read, Vendor, Window, Windowed
+from ._endpoints import Finding, Night, Read, Vendor, Window, Windowed
 from ._errors import VendorError
 from ._paging import Page, readings, settled
 from ._tables import Table
@@ -129,7 +129,7 @@ def connect(settings: Mapping[str, Any], meter: Meter) -> Api:
     return api
 
 
-def interactions(api: Api, night: Night, window: Window) -> Read | Parts:
+def interactions(api: Api, night: Night, window: Window) -> Read | list[Window]:
     """One window of interactions with their channels and events, times in UTC, durations in ms."""
     fetch = partial(_page, api, window, night.settings["page_size"])
     first = fetch(1)

@@ -37,9 +37,11 @@ STAGES = {
     "writing a mark": "pipelines.load.VendorLoad._write_marks",
     "extracting": "dlt.pipeline.pipeline.Pipeline.extract",
     "normalizing": "dlt.pipeline.pipeline.Pipeline.normalize",
-    "removing earlier versions": "pipelines.load.remove_earlier",
     "loading": "dlt.pipeline.pipeline.Pipeline.load",
     "in the load's SQL": "dlt.destinations.impl.duckdb.sql_client.DuckDbSqlClient.execute_query",
+    "removing earlier versions": "pipelines.load.remove_earlier",
+    "after a load": "pipelines.load.VendorLoad._loaded",
+    "settling what did not end": "pipelines.load.settle",
     "putting back": "pipelines.warehouse.put_back",
     "in the marts' SQL": "dbt.adapters.sql.connections.SQLConnectionManager.add_query",
     "accepting the marts": "pipelines.marts.accept",
@@ -196,9 +198,9 @@ def _live(
     sys.argv = ["outreach", *arguments]
     from pipelines.__main__ import main
 
-    for name, value in (
-        {"sources._api.BACKOFF": 0.01, "sources._api.BREATH": 0.01} | patches
-    ).items():
+    usual = {"sources._api.BACKOFF": 0.01, "sources._api.BREATH": 0.01}
+    usual |= {"pipelines.gather.ENOUGH_ROWS": 60}  # several loads of each vendor
+    for name, value in (usual | patches).items():
         setattr(_found(name.rpartition(".")[0]), name.rpartition(".")[2], value)
     counts = _arm(death)
     if file_limit is not None:

@@ -173,27 +173,54 @@ def test_another_order_is_a_change(connection: warehouse.Connection) -> None:
 FAMILY = (INTERACTIONS, CHANNELS, EVENTS)
 
 
-def parents_in(connection: warehouse.Connection) -> dict[str, set[str]]:
+with_children: Row = {"channels": [{"events": [{"type": "a"}, {"type": "b"}]}, {}]}
+
+
+def add(connection: warehouse.Connection, reply: dict[str, Row], load_id: str) -> None:
+    for table, rows in built(reply).tables.items():
+        connection.register("rows", rows)
+        connection.execute(
+            f"insert into vonage.{table.name} by name select *, '{load_id}' as _dlt_load_id "
+            "from rows"
+        )
+        connection.unregister("rows")
+
+
+def loads_of(connection: warehouse.Connection) -> dict[str, set[tuple[str, str]]]:
+    """Per table each parent with the load that its rows are of."""
     return {
-        table.name: {
-            guid
-            for (guid,) in connection.execute(
-                f"select {table.main_column} from vonage.{table.name}"
+        table.name: set(
+            connection.execute(
+                f"select {table.main_column}, _dlt_load_id from vonage.{table.name}"
             ).fetchall()
-        }
+        )
         for table in FAMILY
     }
-
-
-with_children: Row = {"channels": [{"events": [{"type": "a"}, {"type": "b"}]}, {}]}
 
 
 def test_earlier_versions_go_with_all_their_children_and_no_others(
     connection: warehouse.Connection,
 ) -> None:
     put(connection, dict.fromkeys("pqr", with_children))
-    replaced.remove_earlier(connection, "vonage", FAMILY, ["p", "q", "new"], torn=False)
-    assert parents_in(connection) == {table.name: {"r"} for table in FAMILY}
+    add(connection, {"p": with_children, "q": {}, "new": with_children}, "2")
+    replaced.remove_earlier(connection, "vonage", FAMILY, "2")
+    with_rows = {("r", "1"), ("p", "2"), ("new", "2")}
+    assert loads_of(connection) == {
+        INTERACTIONS.name: with_rows | {("q", "2")},
+        CHANNELS.name: with_rows,
+        EVENTS.name: with_rows,
+    }
+    replaced.remove_earlier(connection, "vonage", FAMILY, "2")  # again is as once
+    assert loads_of(connection)[EVENTS.name] == with_rows
+
+
+def test_a_load_that_did_not_end_is_undone(connection: warehouse.Connection) -> None:
+    put(connection, dict.fromkeys("pq", with_children))
+    before = loads_of(connection)
+    add(connection, {"p": with_children, "new": with_children}, "2")
+    connection.execute("delete from vonage.interactions where _dlt_load_id = '2'")  # not yet there
+    replaced.remove_added(connection, "vonage", FAMILY, "2")
+    assert loads_of(connection) == before
 
 
 def test_children_that_a_broken_load_left_without_a_parent_go_too(
@@ -201,15 +228,18 @@ def test_children_that_a_broken_load_left_without_a_parent_go_too(
 ) -> None:
     put(connection, dict.fromkeys("pr", with_children))
     connection.execute("delete from vonage.interactions where guid = 'p'")
-    replaced.remove_earlier(connection, "vonage", FAMILY, ["p"], torn=True)
-    assert parents_in(connection) == {table.name: {"r"} for table in FAMILY}
+    add(connection, {"p": with_children}, "2")
+    replaced.remove_earlier(connection, "vonage", FAMILY, "2", torn=True)
+    assert loads_of(connection) == {table.name: {("r", "1"), ("p", "2")} for table in FAMILY}
 
 
 def test_where_not_all_can_be_removed_nothing_is(connection: warehouse.Connection) -> None:
     put(connection, {"p": with_children})
+    add(connection, {"p": with_children}, "2")
     connection.execute(f"drop table vonage.{EVENTS.name}")
     with pytest.raises(duckdb.CatalogException):
-        replaced.remove_earlier(connection, "vonage", FAMILY, ["p"], torn=False)
-    assert connection.execute("select guid from vonage.interactions").fetchall() == [("p",)]
-    left = connection.execute(f"select count(*) from vonage.{CHANNELS.name}").fetchone()
-    assert left == (2,)
+        replaced.remove_earlier(connection, "vonage", FAMILY, "2")
+    left = connection.execute("select _dlt_load_id from vonage.interactions order by 1").fetchall()
+    assert left == [("1",), ("2",)]
+    left = connection.execute(f"select count(*) from vonage.{CHANNELS.name}").fetchall()
+    assert left == [(4,)]
