@@ -39,6 +39,7 @@ STAGES = {
     "normalizing": "dlt.pipeline.pipeline.Pipeline.normalize",
     "loading": "dlt.pipeline.pipeline.Pipeline.load",
     "in the load's SQL": "dlt.destinations.impl.duckdb.sql_client.DuckDbSqlClient.execute_query",
+    "adding a table": "dlt.destinations.impl.duckdb.duck.DuckDbCopyJob.run",
     "removing earlier versions": "pipelines.load.remove_earlier",
     "after a load": "pipelines.load.VendorLoad._loaded",
     "settling what did not end": "pipelines.load.settle",
@@ -199,7 +200,7 @@ def _live(
     from pipelines.__main__ import main
 
     usual = {"sources._api.BACKOFF": 0.01, "sources._api.BREATH": 0.01}
-    usual |= {"pipelines.gather.ENOUGH_ROWS": 60}  # several loads of each vendor
+    usual |= {"pipelines.gather.ENOUGH_ROWS": 8}  # several loads of each vendor
     for name, value in (usual | patches).items():
         setattr(_found(name.rpartition(".")[0]), name.rpartition(".")[2], value)
     counts = _arm(death)

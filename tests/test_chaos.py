@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import warehouse
+from pipelines import catalog, warehouse
 from tests import attacks, longlife
 from tests.dying import Death
 from tests.siege import Siege
@@ -45,6 +45,76 @@ def test_killed_at_chosen_stages_it_ends_with_what_the_vendors_hold(siege: MakeS
         assert str(ended.code) == code, (str(death), ended.output)
         home.readers_are_well()
     home.night_without("inwise")
+    home.calm()
+
+
+STEPS = [
+    Death("adding a table", 1, after=True),
+    Death("removing earlier versions"),
+    Death("removing earlier versions", after=True),
+    Death("after a load"),
+]
+
+
+@pytest.mark.parametrize("step", STEPS, ids=str)
+def test_interactions_whose_load_was_cut_twice_are_right(siege: MakeSiege, step: Death) -> None:
+    home = siege(10, "vonage")
+    for death in (step, Death("adding a table", 2, after=True), step, Death("after a load")):
+        home.change()
+        ended = home.night(death=death)
+        assert ended.code == -9, (str(death), ended.output)
+        home.readers_are_well()
+    home.night_without("vonage")
+    home.calm()
+
+
+def vonage_rows(home: Siege) -> dict[str, list[tuple[object, ...]]]:
+    return {
+        table.name: home.house.sql(
+            f"select * exclude (_dlt_load_id) from vonage.{table.name} order by all"
+        )
+        for table in catalog.vendor("vonage").tables
+    }
+
+
+def test_what_a_cut_load_added_goes_though_the_vendor_gives_none_of_it_again(
+    siege: MakeSiege,
+) -> None:
+    home = siege(14, "vonage")
+    before = vonage_rows(home)
+    home.change()
+    assert home.night(death=Death("adding a table", 2, after=True)).code == -9
+    for fake in home.fakes:
+        vars(fake)["interactions"].clear()
+    assert home.night().code == 0
+    assert vonage_rows(home) == before
+
+
+def test_what_a_cut_load_had_still_to_remove_goes_though_the_vendor_gives_none_of_it_again(
+    siege: MakeSiege,
+) -> None:
+    home = siege(14, "vonage")
+    home.change()
+    assert home.night(death=Death("removing earlier versions")).code == -9
+    for fake in home.fakes:
+        vars(fake)["interactions"].clear()
+    assert home.night().code == 0
+    for table in catalog.vendor("vonage").tables:
+        key = ", ".join(table.key)
+        query = f"select {key} from vonage.{table.name} group by all having count(*) > 1"
+        assert home.house.sql(query) == []
+
+
+def test_a_cut_load_and_a_lost_file_cost_no_interaction(siege: MakeSiege) -> None:
+    home = siege(13, "vonage")
+    count = "select count(*) from vonage.interactions"
+    before = home.house.sql(count)
+    home.change()
+    assert home.night(death=Death("adding a table", 2, after=True)).code == -9
+    home.house.config.published.unlink()
+    with home.down("vonage"):
+        assert home.night().code == 1
+    assert home.house.sql(count) == before
     home.calm()
 
 
