@@ -77,7 +77,8 @@ def joined(parts: Sequence[Built]) -> Built:
     pieces = [part.piece for part in parts]
     came = [part.parents for part in parts]
     latest_of_parent = {parent: n for n, parents in enumerate(came) for parent in parents}
-    nobody_twice = len(latest_of_parent) == sum(map(len, came))
+    if len(latest_of_parent) == sum(map(len, came)):
+        latest_of_parent = {}  # nobody's children came twice
     tables = dict.fromkeys(table for part in parts for table in part.tables)
     first, last = pieces[0], pieces[-1]
     piece = replace(
@@ -88,9 +89,7 @@ def joined(parts: Sequence[Built]) -> Built:
         warnings=tuple(w for piece in pieces for w in piece.warnings),
         held=tuple(h for piece in pieces for h in piece.held),
     )
-    united = {
-        table: _united(table, parts, {} if nobody_twice else latest_of_parent) for table in tables
-    }
+    united = {table: _united(table, parts, latest_of_parent) for table in tables}
     rejected = tuple(each for part in parts for each in part.rejected)
     return Built(piece, united, rejected, _resolved(parts))
 
@@ -113,7 +112,7 @@ def _united(table: Table, parts: Sequence[Built], latest_of_parent: Mapping[str,
         return rows
     if table.is_child:
         if not latest_of_parent:
-            return rows  # nobody's children came twice
+            return rows
         came = [n for n, each in enumerate(several) for _ in range(len(each or ()))]
         parents = rows.column(table.parent).to_pylist()
         return rows.filter(

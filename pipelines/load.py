@@ -65,7 +65,7 @@ class VendorLoad:
         self.changed = False  # whether a load of this run changed what marts show
         self._connection, self._turn = connection, turn
         self._marker, self._adding = _marker(work_dir, vendor.name), _adding(work_dir, vendor.name)
-        self._broken = marked(work_dir, vendor.name, connection)
+        self._broken = settle(work_dir, vendor, connection)
         folder = work_dir / "dlt" / vendor.name
         shutil.rmtree(folder, ignore_errors=True)
         with turn:
@@ -153,15 +153,8 @@ class VendorLoad:
         with self._my_turn():
             if load_id:
                 with self._marked(endpoint, load_id):
-                    if family:
-                        write_durably(self._adding, load_id.encode())
-                    self._pipeline.load(raise_on_failed_jobs=True)
-                    if family:
-                        torn = bool(self._broken)
-                        remove_earlier(
-                            self._connection, self.vendor.name, family, load_id, torn=torn
-                        )
-                        self._adding.unlink()
+                    with self._replacing(family, load_id):
+                        self._pipeline.load(raise_on_failed_jobs=True)
                     self._loaded(endpoint, load_id)
             warehouse.forget_rejected(self._connection, self.vendor.name, resolved)
 
@@ -196,6 +189,18 @@ class VendorLoad:
         self._write_marks({endpoint.name + self._tag: load_id} | self._broken)
         yield
         self._write_marks(self._broken)
+
+    @contextmanager
+    def _replacing(self, family: Sequence[Table], load_id: str) -> Iterator[None]:
+        """Earlier versions go once all is added; the file on the disk stays where this raises."""
+        if not family:
+            yield
+            return
+        write_durably(self._adding, load_id.encode())
+        yield
+        torn = bool(self._broken)
+        remove_earlier(self._connection, self.vendor.name, family, load_id, torn=torn)
+        self._adding.unlink()
 
     def _loaded(self, endpoint: Endpoint, load_id: str) -> None:
         shown = [t.name for t in endpoint.tables if not (t.is_observation or t.is_child)]
@@ -252,27 +257,23 @@ class VendorLoad:
             self._marker.unlink(missing_ok=True)
 
 
-def marked(work_dir: Path, vendor: str, connection: warehouse.Connection) -> dict[str, str]:
-    """Endpoints of a vendor whose last load did not end, with the load's id."""
-    path = _marker(work_dir, vendor)
+def settle(work_dir: Path, vendor: Vendor, connection: warehouse.Connection) -> dict[str, str]:
+    """The endpoints of which a load did not end, with its id. Of what is replaced whole such a load
+    is undone first, or ended where dlt is done."""
+    adding = _adding(work_dir, vendor.name)
+    if adding.exists():
+        load_id = adding.read_text()
+        family = [table for table in vendor.tables if table.kept == "replaced"]
+        is_done = warehouse.load_is_complete(connection, vendor.name, load_id)
+        (remove_earlier if is_done else remove_added)(connection, vendor.name, family, load_id)
+        adding.unlink()
+    path = _marker(work_dir, vendor.name)
     marks: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     return {
         endpoint: load_id
         for endpoint, load_id in marks.items()
-        if not warehouse.load_is_complete(connection, vendor, load_id)
+        if not warehouse.load_is_complete(connection, vendor.name, load_id)
     }
-
-
-def settle(work_dir: Path, vendor: Vendor, connection: warehouse.Connection) -> None:
-    """A load of what is replaced whole that did not end is undone, or ended where dlt is done."""
-    adding = _adding(work_dir, vendor.name)
-    if not adding.exists():
-        return
-    load_id = adding.read_text()
-    family = [table for table in vendor.tables if table.kept == "replaced"]
-    is_done = warehouse.load_is_complete(connection, vendor.name, load_id)
-    (remove_earlier if is_done else remove_added)(connection, vendor.name, family, load_id)
-    adding.unlink()
 
 
 def _adding(work_dir: Path, vendor: str) -> Path:
@@ -304,7 +305,7 @@ def _destination(connection: warehouse.Connection) -> Any:
     def configuration(initial: Any, accept_partial: bool = False) -> Any:
         return partial() if accept_partial else look_up(initial)
 
-    destination.configuration = configuration  # type: ignore[assignment,method-assign]  # no seam
+    destination.configuration = configuration  # type: ignore[assignment,method-assign]  # dlt has no seam
     return destination
 
 

@@ -204,14 +204,15 @@ def dbt_runner() -> Iterator[Any]:
     import dbt.mp_context
 
     # dbt starts no process, so its locks need none that clears up, and complains, after Ctrl-C
-    dbt.mp_context._MP_CONTEXT = get_context("fork")  # type: ignore[assignment]  # noqa: SLF001
+    fork: Any = get_context("fork")
+    dbt.mp_context._MP_CONTEXT = fork  # noqa: SLF001  # dbt has no setting for it
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
     try:
         yield dbtRunner
     finally:
-        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]  # dbt's
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]  # dbt has no types
 
 
 def _run_dbt(config: Config, models: Future[Any] | None, *, whole: bool) -> list[Any]:

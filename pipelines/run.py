@@ -309,24 +309,23 @@ def _make_ready(
 ) -> None:
     """The work file as this run may build on it. Broken loads that this kind of run does not read
     again (a backfill's in a night, a night's in a backfill) are put back before it begins."""
-    from .load import marked, settle
+    from .load import settle
 
     warehouse.close_interrupted_runs(connection)
     for name in catalog.NAMES:
         warehouse.make_tables(connection, catalog.vendor(name))
-        settle(config.work_dir, catalog.vendor(name), connection)
-        marks = marked(config.work_dir, name, connection)
+        marks = settle(config.work_dir, catalog.vendor(name), connection)
         if any(_tag_of(mark) != tag for mark in marks):
             _put_back(config, connection, name, say)
 
 
 def _put_broken_back(config: Config, connection: warehouse.Connection, board: Board) -> set[str]:
     """The vendors of which a load did not end, also not in this run; none of them counts as ok."""
-    from .load import marked, settle
+    from .load import settle
 
-    for name in catalog.NAMES:
-        settle(config.work_dir, catalog.vendor(name), connection)
-    broken = {name for name in catalog.NAMES if marked(config.work_dir, name, connection)}
+    broken = {
+        name for name in catalog.NAMES if settle(config.work_dir, catalog.vendor(name), connection)
+    }
     for name in broken:
         _put_back(config, connection, name, board.say)
         progress = board.vendors.get(name)
@@ -337,15 +336,14 @@ def _put_broken_back(config: Config, connection: warehouse.Connection, board: Bo
 
 def reset_vendor(config: Config, vendor: str, board: Board) -> None:
     """Forget a vendor's cursors, in the work file and the published one. Deletes no row."""
-    from .load import VendorLoad, marked, settle
+    from .load import VendorLoad, settle
 
     warehouse.refuse_a_missing_one(config)
     with locked(config, f"reset {vendor}"), warehouse.disk_trouble_told(config):
         connection = warehouse.open_work(config, board.say)
         for name in catalog.NAMES:
             warehouse.make_tables(connection, catalog.vendor(name))
-            settle(config.work_dir, catalog.vendor(name), connection)
-            if marked(config.work_dir, name, connection):
+            if settle(config.work_dir, catalog.vendor(name), connection):
                 _put_back(config, connection, name, board.say)
         load = VendorLoad(catalog.vendor(vendor), connection, config.work_dir, threading.Lock())
         load.forget_cursors()

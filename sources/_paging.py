@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -153,7 +154,7 @@ def numbered_pages(
         if last > MOST_PAGES:
             raise VendorError(f"{place}: the vendor says that there are {last} pages")
         numbers = range(len(pages) + 1, last + 1)
-        pages += api.together([lambda n=n: fetch(n) for n in numbers])  # type: ignore[misc]  # n is bound
+        pages += api.together([partial(fetch, number) for number in numbers])
     _refuse_repeats(pages, place)
     while beyond and pages[-1].rows and sum(len(p.rows) for p in pages) < (pages[0].total or 0):
         page = _page_beyond(fetch, len(pages) + 1)

@@ -294,7 +294,7 @@ def _objects(table: Table, field: str, values: Sequence[Any]) -> list[Row]:
 def _unknown(table: Table, rows: Sequence[Row], names: set[str]) -> dict[str, list[Any]]:
     """Values of the fields that the vendor's page does not name, by column; `names` are those of
     all the rows' own fields."""
-    prefixes = {f.rpartition(".")[0] for f in table.fields if "." in f}
+    prefixes = _by_object(tuple(table.fields)).keys() - {""}
     unknown: dict[str, list[Any]] = {}
     for prefix in ("", *sorted(prefixes)):
         objects = rows if not prefix else [_inside(row, prefix) for row in rows]
@@ -338,6 +338,7 @@ def _array(table: Table, field: str, kind: Kind, values: Sequence[Any]) -> Any:
         return _within_times(_as_kind(inferred, kind))
     except UnicodeEncodeError:
         raise TypeChanged(f"{table.name}.{column_name(field)}: {NO_TEXT}") from None
+    # what pyarrow raises for a value of another kind, or out of range
     except (ValueError, ArithmeticError, pa.ArrowTypeError, pa.ArrowNotImplementedError):
         index = next((i for i, v in enumerate(values) if not _fits(v, kind)), None)
         if index is None:

@@ -125,12 +125,7 @@ def read_span(endpoint: Windowed, api: Api, night: Night, span: Window) -> Itera
         done[name] = iso(window.end)
         state = dict(read.state) | {"backfills": dict(done)}
         night.states[endpoint.name] = night.state(endpoint.name) | state
-        yield Slice(
-            read.rows,
-            state,
-            str(window),
-            warnings=read.warnings,
-        )
+        yield Slice(read.rows, state, str(window), warnings=read.warnings)
 
 
 def forget_span(endpoint: Windowed, night: Night, span: Window) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from sources._tables import arrow
 from sources.vonage import CHANNELS, EVENTS, INTERACTIONS, _three_tables
 
 Row = dict[str, Any]
+FAMILY = (INTERACTIONS, CHANNELS, EVENTS)
 few = st.integers(0, 2)
 events = st.fixed_dictionaries(
     {"type": st.sampled_from("ab"), "properties": st.sampled_from([None, {"a": 1}, {"a": "1"}])}
@@ -85,6 +86,16 @@ def built(reply: dict[str, Row]) -> Built:
     return Built(Slice({}, {}, ""), rows)
 
 
+def add(connection: warehouse.Connection, reply: dict[str, Row], load_id: str) -> None:
+    for table, rows in built(reply).tables.items():
+        connection.register("rows", rows)
+        connection.execute(
+            f"insert into vonage.{table.name} by name select *, '{load_id}' as _dlt_load_id "
+            "from rows"
+        )
+        connection.unregister("rows")
+
+
 def put(connection: warehouse.Connection, reply: dict[str, Row]) -> None:
     """The vendor's tables hold this and nothing else."""
     connection.execute("drop schema if exists vonage cascade")
@@ -95,11 +106,7 @@ def put(connection: warehouse.Connection, reply: dict[str, Row]) -> None:
         }
         for name in set(rows.column_names) - there:
             connection.execute(f"alter table vonage.{table.name} add column {name} varchar")
-        connection.register("rows", rows)
-        connection.execute(
-            f"insert into vonage.{table.name} by name select *, '1' as _dlt_load_id from rows"
-        )
-        connection.unregister("rows")
+    add(connection, reply, "1")
 
 
 def plain(row: Row) -> Row:
@@ -138,7 +145,7 @@ def test_what_differs_in_any_way_is_loaded_with_all_its_children(
     }
     wanted = built(changed)
     assert set(left.parents) == changed.keys()
-    for table in (INTERACTIONS, CHANNELS, EVENTS):
+    for table in FAMILY:
         # a column that is null in all that is left may be there
         rows = [plain(row) for row in left.tables[table].to_pylist()]
         assert rows == [plain(row) for row in wanted.tables[table].to_pylist()]
@@ -170,20 +177,7 @@ def test_another_order_is_a_change(connection: warehouse.Connection) -> None:
     assert replaced.without_unchanged(connection, "vonage", same).parents == []
 
 
-FAMILY = (INTERACTIONS, CHANNELS, EVENTS)
-
-
 with_children: Row = {"channels": [{"events": [{"type": "a"}, {"type": "b"}]}, {}]}
-
-
-def add(connection: warehouse.Connection, reply: dict[str, Row], load_id: str) -> None:
-    for table, rows in built(reply).tables.items():
-        connection.register("rows", rows)
-        connection.execute(
-            f"insert into vonage.{table.name} by name select *, '{load_id}' as _dlt_load_id "
-            "from rows"
-        )
-        connection.unregister("rows")
 
 
 def loads_of(connection: warehouse.Connection) -> dict[str, set[tuple[str, str]]]:

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 
 import pygal  # type: ignore[import-untyped]  # it has no types
 from markupsafe import Markup
-from pygal.style import Style  # type: ignore[import-untyped]  # nor here
+from pygal.style import Style  # type: ignore[import-untyped]  # as above
 
 from . import words
 
