@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import catalog, warehouse
+from . import catalog, records
 from .config import Config
 from .warehouse import Connection
 
@@ -56,7 +56,7 @@ def _verdict(connection: Connection, config: Config, result: Any) -> Verdict:
     node = result.node
     severity = "error" if str(result.status) == "fail" else "warn"
     if severity == "error":
-        warehouse.keep_refused(connection, config.work_dir / REFUSED, node.name, node.compiled_code)
+        records.keep_refused(connection, config.work_dir / REFUSED, node.name, node.compiled_code)
     text = " ".join((node.description or node.name.replace("_", " ")).split()).rstrip(".")
     vendors = _vendors_of(connection, node)
     return Verdict(node.name, severity, text, int(result.failures), vendors)

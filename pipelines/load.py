@@ -22,12 +22,13 @@ from dlt.common.schema.typing import TSchemaContractDict
 from dlt.extract.resource import DltResource
 
 from sources._api import Meter
+from sources._arrow import TypeChanged, arrow
 from sources._endpoints import Endpoint, Slice, Vendor
 from sources._journal import write_durably
 from sources._rejects import Rejected, key_text, without_bad
-from sources._tables import VERSION, Table, TypeChanged, arrow, column_hints
+from sources._tables import VERSION, Table, column_hints
 
-from . import memory, warehouse
+from . import memory, records, warehouse
 from .gather import Built
 from .replaced import remove_added, remove_earlier, without_unchanged
 
@@ -77,7 +78,7 @@ class VendorLoad:
             )
             self._pipeline.sync_destination()
         self._known = self._known_columns()
-        self._open = warehouse.open_rejections(connection, vendor.name)
+        self._open = records.open_rejections(connection, vendor.name)
 
     def states(self) -> dict[str, dict[str, Any]]:
         """What the warehouse remembers of each endpoint."""
@@ -137,7 +138,7 @@ class VendorLoad:
         if built.rejected:
             assert self._put_aside
             with self._my_turn():
-                warehouse.record_rejected(
+                records.record_rejected(
                     self._connection, self.vendor.name, built.rejected, *self._put_aside
                 )
         # while a load is broken a row may be of another load than its children
@@ -156,7 +157,7 @@ class VendorLoad:
                     with self._replacing(family, load_id):
                         self._pipeline.load(raise_on_failed_jobs=True)
                     self._loaded(endpoint, load_id)
-            warehouse.forget_rejected(self._connection, self.vendor.name, resolved)
+            records.forget_rejected(self._connection, self.vendor.name, resolved)
 
     def _packed(self, endpoint: Endpoint, built: Built) -> str | None:
         """dlt's package of a slice; None where there are no rows, and a state that is as it was."""
@@ -204,7 +205,7 @@ class VendorLoad:
 
     def _loaded(self, endpoint: Endpoint, load_id: str) -> None:
         shown = [t.name for t in endpoint.tables if not (t.is_observation or t.is_child)]
-        self.changed = self.changed or warehouse.has_rows_of(
+        self.changed = self.changed or records.has_rows_of(
             self._connection, self.vendor.name, shown, load_id
         )
         if self._in_memory >= CHECKPOINT_ROWS:
@@ -264,7 +265,7 @@ def settle(work_dir: Path, vendor: Vendor, connection: warehouse.Connection) -> 
     if adding.exists():
         load_id = adding.read_text()
         family = [table for table in vendor.tables if table.kept == "replaced"]
-        is_done = warehouse.load_is_complete(connection, vendor.name, load_id)
+        is_done = records.load_is_complete(connection, vendor.name, load_id)
         (remove_earlier if is_done else remove_added)(connection, vendor.name, family, load_id)
         adding.unlink()
     path = _marker(work_dir, vendor.name)
@@ -272,7 +273,7 @@ def settle(work_dir: Path, vendor: Vendor, connection: warehouse.Connection) -> 
     return {
         endpoint: load_id
         for endpoint, load_id in marks.items()
-        if not warehouse.load_is_complete(connection, vendor.name, load_id)
+        if not records.load_is_complete(connection, vendor.name, load_id)
     }
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from sources._endpoints import Vendor
 from sources._errors import Stopped
 
-from . import audit, catalog, numbers, warehouse
+from . import audit, catalog, files, numbers, publishing, warehouse
 from .config import Config
 from .errors import AuditRefused
 from .warehouse import Connection
@@ -109,7 +109,7 @@ def put_unaccepted_back(config: Config, connection: Connection) -> None:
     """Marts whose build was cut short or refused become what was last published of them."""
     row = connection.execute("select built_from from ops.marts").fetchone()
     if row and row[0] is None:
-        warehouse.put_back(connection, config, "marts")
+        publishing.put_back(connection, config, "marts")
         connection.execute("delete from ops.marts")
 
 
@@ -182,7 +182,7 @@ def read_models(config: Config) -> Any:
     """dbt's manifest of the models. Takes seconds and looks at no warehouse: done while vendors
     are waited for."""
     with dbt_runner() as new_runner:
-        arguments = dbt_arguments(config, warehouse.work_path(config))
+        arguments = dbt_arguments(config, files.work_path(config))
         return _done(new_runner().invoke([*SILENCE, "parse", *arguments]))
 
 
@@ -218,7 +218,7 @@ def dbt_runner() -> Iterator[Any]:
 def _run_dbt(config: Config, models: Future[Any] | None, *, whole: bool) -> list[Any]:
     """Models, then tests; the results of tests that found rows."""
     manifest = (models and models.result()) or read_models(config)
-    arguments = dbt_arguments(config, warehouse.work_path(config))
+    arguments = dbt_arguments(config, files.work_path(config))
     refresh = ["--full-refresh"] if whole else []
     with dbt_runner() as new_runner:
         runner = new_runner(manifest=manifest)

@@ -6,7 +6,7 @@ from typing import Any
 from sources._endpoints import Endpoint, Night, Window, Windowed
 from sources._windows import nightly, parse_time
 
-from . import catalog, warehouse
+from . import catalog, records, warehouse
 from .config import Config
 from .errors import ConfigError
 from .show import Show, print_table
@@ -15,8 +15,8 @@ from .show import Show, print_table
 def print_plan(config: Config, names: list[str], now: datetime) -> None:
     """The windows and the estimated requests of each endpoint. Asks no vendor, writes nothing."""
     with warehouse.reading_newest(config) as connection:
-        states = {n: warehouse.vendor_states(connection, n) if connection else {} for n in names}
-        runs = warehouse.last_runs(connection) if connection else {}
+        states = {n: records.vendor_states(connection, n) if connection else {} for n in names}
+        runs = records.last_runs(connection) if connection else {}
         rows = [
             [name, endpoint.name, *_windows(config, name, endpoint, states[name], now)]
             for name in names
@@ -78,6 +78,6 @@ def _day(text: str, option: str) -> datetime:
 def _cursor(config: Config, name: str, endpoints: list[Windowed], now: datetime) -> datetime:
     """Where the nightly runs have got to: the earliest of the vendor's endpoints."""
     with warehouse.reading_newest(config) as connection:
-        states = warehouse.vendor_states(connection, name) if connection else {}
+        states = records.vendor_states(connection, name) if connection else {}
     cursors = [states.get(endpoint.name, {}).get("cursor") for endpoint in endpoints]
     return min((parse_time(c) for c in cursors if c), default=now)

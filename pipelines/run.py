@@ -4,6 +4,7 @@ One vendor's failure is that vendor's alone: it is told in the summary, in ops.r
 code, and what the others loaded is published.
 """
 
+import json
 import logging
 import os
 import threading
@@ -31,7 +32,7 @@ from sources._errors import Stopped, VendorError
 from sources._json import printable
 from sources._windows import forget_span, read_nightly, read_span
 
-from . import audit, catalog, comments, marts, warehouse
+from . import audit, catalog, comments, marts, publishing, records, warehouse
 from .ahead import ahead
 from .config import Config
 from .errors import AuditRefused, ConfigError, Refused
@@ -87,7 +88,7 @@ class Progress:
             "extract_seconds": round(self.extract_seconds, 3),
             "load_seconds": round(self.load_seconds, 3),
             "error": self.error,
-            "warnings": warehouse.as_json(self.held + self.warnings),
+            "warnings": json.dumps(self.held + self.warnings),
         }
 
 
@@ -176,7 +177,7 @@ def _run(config: Config, job: Job, board: Board, connection: warehouse.Connectio
     }
     for name, meter in meters.items():
         board.vendors[name] = Progress(name, meter, slice_loaded=board.slice_loaded)
-    warehouse.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
+    records.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
     threads = [
         threading.Thread(target=_work, args=(config, job, loads[name], progress), daemon=True)
         for name, progress in board.vendors.items()
@@ -189,16 +190,16 @@ def _run(config: Config, job: Job, board: Board, connection: warehouse.Connectio
     if board.stop.is_set():
         raise Stopped
     not_theirs = _put_broken_back(config, connection, board)
-    warehouse.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
+    records.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
     if job.marts:
         connection, refused = _marts(config, connection, job, board, run_id, models)
         not_theirs |= refused
-    warehouse.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
+    records.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
     # as the warehouse has them: dlt's own may be ahead of a load that failed
-    states = {n: warehouse.vendor_states(connection, n) for n in job.vendors if n not in not_theirs}
+    states = {n: records.vendor_states(connection, n) for n in job.vendors if n not in not_theirs}
     marts.put_unaccepted_back(config, connection)
     comments.describe(connection)
-    warehouse.publish(config, connection, run_id, board.say)
+    publishing.publish(config, connection, run_id, board.say)
     for name, state in states.items():
         catalog.vendor(name).published(config.work_dir, state)
     all_good = all(p.status == "ok" for p in board.vendors.values())
@@ -252,7 +253,7 @@ def _marts(
             if progress.status == "ok":
                 progress.status, progress.error = "refused", str(why)
         with closing(warehouse.connect_work(config)) as connection:
-            warehouse.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
+            records.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
         raise
     return warehouse.connect_work(config), refused
 
@@ -297,7 +298,7 @@ def _refuse(
             f"{why}; {look}"
         )
     board.say(f"{name}: the audit refuses its rows, it is published as it last was. {why}; {look}")
-    warehouse.put_back(connection, config, name)
+    publishing.put_back(connection, config, name)
     warehouse.make_tables(connection, catalog.vendor(name))
     progress = board.vendors.get(name)
     if progress:
@@ -311,7 +312,7 @@ def _make_ready(
     again (a backfill's in a night, a night's in a backfill) are put back before it begins."""
     from .load import settle
 
-    warehouse.close_interrupted_runs(connection)
+    records.close_interrupted_runs(connection)
     for name in catalog.NAMES:
         warehouse.make_tables(connection, catalog.vendor(name))
         marks = settle(config.work_dir, catalog.vendor(name), connection)
@@ -350,7 +351,7 @@ def reset_vendor(config: Config, vendor: str, board: Board) -> None:
         run_id = f"reset-{os.urandom(3).hex()}"
         marts.put_unaccepted_back(config, connection)
         comments.describe(connection)
-        warehouse.publish(config, connection, run_id, board.say)
+        publishing.publish(config, connection, run_id, board.say)
 
 
 def _put_back(
@@ -362,7 +363,7 @@ def _put_back(
     if not config.published.exists() and warehouse.was_published(connection):
         return  # the file is lost: what is here is all there is; its mark stays
     say(f"{name}: its last load did not end; it is published as it last was")
-    warehouse.put_back(connection, config, name)
+    publishing.put_back(connection, config, name)
     forget_marks(config.work_dir, name)
     warehouse.make_tables(connection, catalog.vendor(name))
 

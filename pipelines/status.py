@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from . import catalog, warehouse
+from . import catalog, records, warehouse
 from .config import EVERY_VENDOR, Config
 from .show import print_table
 
@@ -46,8 +46,8 @@ def freshness(
         for name in catalog.NAMES
         for vendor in [catalog.vendor(name)]
     }
-    runs = warehouse.last_runs(connection)
-    found = warehouse.freshness(connection, tables)
+    runs = records.last_runs(connection)
+    found = records.freshness(connection, tables)
     return [_row(config, row, runs.get(row["vendor"], {}), now) for row in found]
 
 

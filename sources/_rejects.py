@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ._api import Row
+from ._arrow import TypeChanged, first_bad, why_not
 from ._endpoints import Slice
 from ._json import content_of, printable
-from ._tables import Table, TypeChanged, first_bad, why_not
+from ._tables import Table
 
 MOST_ROWS, MOST_SHARE = 100, 0.1  # of a slice's rows of a table: more is no bad record
 FEW = 5  # rows, all of which may be bad records

@@ -49,11 +49,12 @@ from ._api import (
     token_of,
     without,
 )
+from ._arrow import why_not
 from ._endpoints import REQUIRED, Finding, Listed, Night, Read, Slice, Vendor, Window, Windowed
 from ._errors import VendorError
 from ._paging import Found, Page, keyed_pages, settled
 from ._snapshots import believe
-from ._tables import Table, why_not
+from ._tables import Table
 
 LOGIN = "/api/v2/login"
 STATUS = "/api/v2/reports/campaigns/leads/status"

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from pipelines import catalog, config, warehouse
+from pipelines import catalog, config, files, publishing, warehouse
 from pipelines.show import print_table
 
 PROJECT = Path(__file__).parent.parent
@@ -184,10 +184,10 @@ def _publish(gigabytes: float = 2.0) -> list[list[object]]:
             [round(gigabytes * 27_000_000)],
         )
         connection.execute("checkpoint")
-        work, copy = warehouse.work_path(settings), Path(at) / "copy"
+        work, copy = files.work_path(settings), Path(at) / "copy"
         copying = _clocked(lambda: _copy_durably(work, copy))
         copy.unlink()
-        publish = _clocked(lambda: warehouse.publish(settings, connection, "bench", print))
+        publish = _clocked(lambda: publishing.publish(settings, connection, "bench", print))
         size = settings.published.stat().st_size / 1e9
     return [
         [f"a copy of {size:.1f} GB with fsync", round(copying, 1), None, None, None],

@@ -43,15 +43,15 @@ STAGES = {
     "removing earlier versions": "pipelines.load.remove_earlier",
     "after a load": "pipelines.load.VendorLoad._loaded",
     "settling what did not end": "pipelines.load.settle",
-    "putting back": "pipelines.warehouse.put_back",
+    "putting back": "pipelines.publishing.put_back",
     "in the marts' SQL": "dbt.adapters.sql.connections.SQLConnectionManager.add_query",
     "accepting the marts": "pipelines.marts.accept",
-    "publishing": "pipelines.warehouse.publish",
-    "copying": "pipelines.warehouse._copy",
+    "publishing": "pipelines.publishing.publish",
+    "copying": "pipelines.publishing._copy",
     "half a copy": "shutil.copyfile",
-    "stripping the copy": "pipelines.warehouse._strip",
-    "stamping": "pipelines.warehouse._write_stamp",
-    "keeping earlier files": "pipelines.warehouse._keep_earlier",
+    "stripping the copy": "pipelines.publishing._strip",
+    "stamping": "pipelines.warehouse.write_stamp",
+    "keeping earlier files": "pipelines.files.keep_earlier",
     "replacing": "pathlib.Path.replace",
     "syncing a folder": "sources._journal.sync_folder",
     "after the publish": "sources._journal.Journal.forget",
@@ -269,7 +269,7 @@ def _wrap(
 
     setattr(owner, name, wrapper)
     if name in ("write_durably", "sync_folder"):  # imported by name
-        for module in ("pipelines.load", "pipelines.warehouse"):
+        for module in ("pipelines.load", "pipelines.publishing"):
             if hasattr(import_module(module), name):
                 setattr(import_module(module), name, wrapper)
 

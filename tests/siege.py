@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from pipelines import catalog, config, marts, warehouse
+from pipelines import catalog, config, files, marts, warehouse
 from tests.cases import CASES
 from tests.dying import Command, Ended
 from tests.fakes._server import Fake, Fault, Row
@@ -87,7 +87,7 @@ class Siege:
                 ((as_of,),) = connection.execute("select as_of from ops.marts").fetchall()
                 connection.execute("delete from ops.marts")
             marts.build(copy, as_of, threading.Event())
-            rebuilt = _of(digest_of(warehouse.work_path(copy)), "marts")
+            rebuilt = _of(digest_of(files.work_path(copy)), "marts")
         grown = _of(self.before, "marts")
         assert {key: rebuilt[key] for key in grown} == grown
 

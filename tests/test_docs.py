@@ -15,7 +15,7 @@ from typing import cast
 
 import pytest
 
-from pipelines import catalog, comments, config, marts, warehouse
+from pipelines import catalog, comments, config, files, marts, publishing, warehouse
 from tests.cases import CASES
 from tests.house import House
 
@@ -83,7 +83,7 @@ def test_the_descriptions_are_of_the_columns_that_there_are(
         for name in catalog.NAMES:
             warehouse.make_tables(connection, catalog.vendor(name))
         there = places(connection)
-    with warehouse.reading(warehouse.work_path(published.config)) as connection:
+    with warehouse.reading(files.work_path(published.config)) as connection:
         there |= {place for place in places(connection) if place[0] == "marts"}
     told = comments.descriptions()
     assert (there - told.keys(), told.keys() - there) == (set(), set())
@@ -131,7 +131,7 @@ def test_only_what_differs_is_written(published: House, tmp_path: Path) -> None:
             'comment on column "ops"."runs"."error"',
             'comment on table "avaamo"."campaign_insights"',
         ]
-        warehouse.put_back(connection, loaded, "dialer")
+        publishing.put_back(connection, loaded, "dialer")
         assert written(connection) == [], "what is put back brings its descriptions"
 
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 from pipelines.gather import Built, gathered, joined
+from sources._arrow import arrow
 from sources._endpoints import Slice
 from sources._errors import VendorError
-from sources._tables import arrow
 from sources.avaamo import INSIGHTS
 from sources.koreai import CONTACTS
 from sources.vonage import CHANNELS, INTERACTIONS

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pytest
 
-from pipelines import warehouse
+from pipelines import records, warehouse
 from pipelines.check import print_check
 from sources import _rejects, inwise
 from sources._journal import Journal
@@ -205,7 +205,7 @@ def journal_files(home: House) -> list[str]:
 def undone(home: House) -> list[str]:
     """Replies that are in no published file yet, and requests whose reply is not made good."""
     with warehouse.reading(home.config.published) as connection:
-        states = warehouse.vendor_states(connection, "inwise")
+        states = records.vendor_states(connection, "inwise")
     loaded = states.get("recent_activities", {}).get("loaded", [])
     done = {*loaded, *states.get("lost_activities", {}).get("healed", [])}
     names = [name for name in journal_files(home) if not name.endswith(".unreadable")]

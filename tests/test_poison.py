@@ -12,9 +12,10 @@ import pytest
 
 from pipelines.report.words import moment
 from sources import _rejects
+from sources._arrow import TypeChanged
 from sources._json import dumps, loads
 from sources._rejects import bad_rows
-from sources._tables import Table, TypeChanged, named
+from sources._tables import Table, named
 from sources.koreai import CONTACTS
 from tests.fakes._server import Row
 from tests.fakes.avaamo import AvaamoFake

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipelines import warehouse
+from pipelines import publishing, records, warehouse
 from pipelines.errors import Refused
 from tests.fakes.avaamo import AvaamoFake
 from tests.house import House, assert_holds
@@ -127,13 +127,13 @@ def publish_night(home: House, night: int) -> Look:
     run_id, now = f"night-{night:02}", datetime.now(UTC)
     connection = warehouse.open_work(home.config, home.said.append)
     run = {"run_id": run_id, "vendor": "avaamo", "started_at": now, "status": "ok"}
-    warehouse.record_runs(connection, [{**run, "ended_at": now}])
+    records.record_runs(connection, [{**run, "ended_at": now}])
     connection.execute("delete from ops.phone_numbers")
     connection.execute(
         "insert into ops.phone_numbers select 'avaamo', i::varchar, ? from range(?) t(i)",
         [run_id, ROWS * night],
     )
-    warehouse.publish(home.config, connection, run_id, home.said.append)
+    publishing.publish(home.config, connection, run_id, home.said.append)
     return [run_id, 1, 1, ROWS * night, run_id, run_id]
 
 
@@ -247,7 +247,7 @@ def test_a_writer_that_comes_while_a_run_publishes_writes_into_the_old_file(
     connection = warehouse.open_work(home.config, home.said.append)
     writer = start_writer(home.config.published)
     wait_until_it_wrote(writer)
-    warehouse.publish(home.config, connection, "a-run", home.said.append)
+    publishing.publish(home.config, connection, "a-run", home.said.append)
     assert any("changes are set aside" in line for line in home.said)
     assert_untouched(home, fake)
     _, errors = writer.communicate("close\n")

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from pipelines import catalog, config, replaced, warehouse
 from pipelines.gather import Built
+from sources._arrow import arrow
 from sources._endpoints import Slice
-from sources._tables import arrow
 from sources.vonage import CHANNELS, EVENTS, INTERACTIONS, _three_tables
 
 Row = dict[str, Any]

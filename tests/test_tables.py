@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources._tables import Table, TypeChanged, arrow, column_hints, column_name
+from sources._arrow import TypeChanged, arrow
+from sources._tables import Table, column_hints, column_name
 from sources.vonage import EVENTS
 
 THINGS = Table(

@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines import catalog, lock, warehouse
+from pipelines import catalog, files, lock, warehouse
 from pipelines.errors import Busy, Refused
 from pipelines.run import reset_vendor
 from sources._journal import write_durably
@@ -169,7 +169,7 @@ def test_a_file_that_is_not_ours_is_refused(house: MakeHouse, fake: VonageFake) 
 def test_a_corrupt_work_file_is_set_aside(house: MakeHouse, fake: VonageFake) -> None:
     home = house(fake)
     home.run()
-    work = warehouse.work_path(home.config)
+    work = files.work_path(home.config)
     work.write_bytes(b"\0" * 5000)
     fake.change()
     assert home.run() == 0
@@ -325,7 +325,7 @@ def test_one_work_folder_serves_one_run_at_a_time(house: MakeHouse, fake: Vonage
 
 def break_a_load(home: House, fake: VonageFake, mark: str = "interactions") -> None:
     """The files as a kill in the middle of a load leaves them: parents new, children old."""
-    work, published = warehouse.work_path(home.config), home.config.published
+    work, published = files.work_path(home.config), home.config.published
     old_work, old_published = home.root / "old_work.duckdb", home.root / "old.duckdb"
     shutil.copyfile(work, old_work)
     shutil.copyfile(published, old_published)
@@ -341,7 +341,7 @@ def break_a_load(home: House, fake: VonageFake, mark: str = "interactions") -> N
         connection.execute("delete from vonage.interactions")
         connection.execute("insert into vonage.interactions from new.vonage.interactions")
     old_work.replace(work)
-    warehouse._sum_path(work).unlink()  # as while a run is on
+    files.sum_path(work).unlink()  # as while a run is on
     marker = home.config.work_dir / "loading" / "vonage.json"
     write_durably(marker, json.dumps({mark: "1.0"}).encode())
 

@@ -11,7 +11,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from pipelines import catalog, warehouse
+from pipelines import catalog, records, warehouse
 from pipelines.show import print_table
 from tests.cases import CASES
 from tests.fakes._server import Fake
@@ -92,7 +92,7 @@ def _outreach(environ: dict[str, str]) -> int:
 def _counts() -> dict[str, int]:
     tables = {name: [(t.name, None) for t in catalog.vendor(name).tables] for name in catalog.NAMES}
     with warehouse.reading(WAREHOUSE) as connection:
-        found = warehouse.freshness(connection, tables)
+        found = records.freshness(connection, tables)
     return {f"{row['vendor']}.{row['table']}": row["rows"] for row in found}
 
 
