@@ -7,8 +7,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from sources._api import Meter
 from sources._errors import Stopped
+from sources._meter import Meter
 
 T = TypeVar("T")
 LOOK = 0.1  # seconds between two looks at the stop flag while nothing moves

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from sources._api import Meter
 from sources._endpoints import Finding, Night
 from sources._errors import VendorError
+from sources._meter import Meter
 
 from . import catalog
 from .config import Config

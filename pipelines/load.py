@@ -21,10 +21,10 @@ import dlt
 from dlt.common.schema.typing import TSchemaContractDict
 from dlt.extract.resource import DltResource
 
-from sources._api import Meter
 from sources._arrow import TypeChanged, arrow
 from sources._endpoints import Endpoint, Slice, Vendor
 from sources._journal import write_durably
+from sources._meter import Meter
 from sources._rejects import Rejected, key_text, without_bad
 from sources._tables import VERSION, Table, column_hints
 

@@ -26,10 +26,10 @@ os.environ.update(
     LOAD__TRUNCATE_STAGING_DATASET="true",  # or each checkpoint writes what was merged once more
 )
 
-from sources._api import Meter
 from sources._endpoints import Endpoint, Night, Slice, Vendor, Window, Windowed
 from sources._errors import Stopped, VendorError
 from sources._json import printable
+from sources._meter import Meter
 from sources._windows import forget_span, read_nightly, read_span
 
 from . import audit, catalog, comments, marts, publishing, records, warehouse

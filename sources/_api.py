@@ -9,36 +9,30 @@ error and never an empty page.
 import re
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import orjson
-import requests
-from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
-from urllib3.exceptions import InvalidHeader
-from urllib3.util import Retry
 
 from ._errors import Stopped, VendorError
 from ._json import loads
+from ._meter import Meter
 
-Row = dict[str, Any]
+if TYPE_CHECKING:  # with dlt a second to import, which `outreach status` need not pay
+    import requests
+
 Decoder = Callable[[bytes], Any]
+Auth = Callable[["requests.PreparedRequest"], "requests.PreparedRequest"]
 T = TypeVar("T")
 
 ATTEMPTS = 5  # with waits of 1, 2, 4 and 8 s between them, or what Retry-After says
-BACKOFF = 1.0  # seconds before the first retry
-LONGEST_WAIT = 3600  # seconds of Retry-After that are obeyed
 BREATH = 60.0  # seconds of rest when a rate limit outlasts the retries; then they begin again
-TIMEOUT = (15.0, 60.0)  # seconds to connect, seconds between two bytes of the reply
 RATE_LIMIT_TEXT = re.compile(rb"rate.?limit|too many requests", re.IGNORECASE)
 RATE_LIMIT_SAID = b"exceeded the per-minute rate limit"  # Kore.ai; the status is not documented
 
@@ -51,60 +45,7 @@ class Reply:
     sent: int
 
 
-@dataclass
-class Meter:
-    """What a run shows of a vendor while it goes on, and where its time went (`seconds`, by stage).
-
-    `stop` ends every wait and every request; `enough` does the same for this vendor alone.
-    """
-
-    requests: int = 0
-    waiting: bool = False
-    stop: threading.Event = field(default_factory=threading.Event)
-    enough: bool = False
-    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
-    _asking: int = 0
-    _since: float = 0.0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def check(self) -> None:
-        if self.enough or self.stop.is_set():
-            raise Stopped
-
-    def wait(self, seconds: float) -> None:
-        """Rest because of a rate limit, visibly."""
-        self.waiting = True
-        until = time.monotonic() + seconds
-        while not self.enough and not self.stop.is_set() and (left := until - time.monotonic()) > 0:
-            self.stop.wait(min(left, 0.5))
-        self.waiting = False
-        self.check()
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[stage] += time.monotonic() - started
-
-    @contextmanager
-    def asking(self) -> Iterator[None]:
-        """Time in which at least one request is under way counts once, as "network"."""
-        with self._lock:
-            self._asking += 1
-            if self._asking == 1:
-                self._since = time.monotonic()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._asking -= 1
-                if self._asking == 0:
-                    self.seconds["network"] += time.monotonic() - self._since
-
-
-class Login(AuthBase):
+class Login:
     """Headers from a token that is fetched when first needed and kept for its life.
 
     `fetch` returns the token and the epoch second at which it ends (None: not known); `headers`
@@ -121,7 +62,7 @@ class Login(AuthBase):
         self._ends: float | None = None
         self._lock = threading.Lock()
 
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+    def __call__(self, request: "requests.PreparedRequest") -> "requests.PreparedRequest":
         request.headers.update(self._headers(self._current()))
         return request
 
@@ -131,7 +72,7 @@ class Login(AuthBase):
                 self._token, self._ends = self._fetch()
             return self._token
 
-    def refused(self, request: requests.PreparedRequest) -> None:
+    def refused(self, request: "requests.PreparedRequest") -> None:
         """The vendor did not take what this request carried: log in again, once for all threads."""
         with self._lock:
             if self._token is not None and all(
@@ -141,33 +82,15 @@ class Login(AuthBase):
                 self._token = None
 
 
-class StaticHeaders(AuthBase):
-    """A key that goes with every request. As AuthBase, so that no .netrc overrides it."""
+class StaticHeaders:
+    """A key that goes with every request. As requests' `auth`, so that no .netrc overrides it."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._headers = headers
 
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+    def __call__(self, request: "requests.PreparedRequest") -> "requests.PreparedRequest":
         request.headers.update(self._headers)
         return request
-
-
-class _Gate(HTTPAdapter):
-    """Every request passes here just before it leaves, first tries and retries alike."""
-
-    def __init__(self, api: "Api") -> None:
-        super().__init__(pool_maxsize=16)
-        self._api = api
-
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # type: ignore[override]  # its stubs list each keyword
-        number = self._api.pass_gate(request)
-        try:
-            response = super().send(request, **kwargs)
-        except requests.exceptions.SSLError as error:  # no retry would mend it
-            raise self._api.not_trusted(request, error) from None
-        response.sent_as = number  # type: ignore[attr-defined]  # travels with the reply
-        self._api.heed(response)
-        return response
 
 
 class Api:
@@ -183,7 +106,7 @@ class Api:
         base_url: str,
         *,
         reads: Sequence[tuple[str, str]],
-        auth: AuthBase,
+        auth: Auth,
         secrets: Sequence[str],
         requests_per_minute: int,
         max_in_flight: int = 1,
@@ -204,7 +127,7 @@ class Api:
         self._verify = ca_bundle or True
         self._reads = [(m, re.compile(re.escape(self.base_url) + p)) for m, p in reads]
         self._reads += [("POST", re.compile(re.escape(url))) for url in login_urls]
-        from pyrate_limiter import Limiter, Rate  # as dlt below: `outreach status` asks nobody
+        from pyrate_limiter import Limiter, Rate  # as the session: `outreach status` asks nobody
 
         self._limiter = Limiter(Rate(requests_per_minute, 60_000))  # in any 60 seconds
         self.sent = 0  # requests that have left; each reply tells which one it answers
@@ -230,7 +153,7 @@ class Api:
         url: str,
         *,
         decode: Decoder = loads,
-        auth: AuthBase | None = None,
+        auth: Auth | None = None,
         once: bool = False,
         **request: Any,
     ) -> Reply:
@@ -241,7 +164,7 @@ class Api:
         client = self._single if once else self._client
         auth = auth or self.auth
         response = self._send(client, method, url, auth, request)
-        if _rate_limited(response) and not once:
+        if rate_limited(response) and not once:
             self.meter.wait(BREATH)
             response = self._send(client, method, url, auth, request)
         if response.status_code in (401, 403) and isinstance(auth, Login) and not once:
@@ -263,7 +186,7 @@ class Api:
 
     # --- the way out ---------------------------------------------------------------------------
 
-    def pass_gate(self, request: requests.PreparedRequest) -> int:
+    def pass_gate(self, request: "requests.PreparedRequest") -> int:
         """Raises unless the request is one of the vendor's reads; waits for the rate limit."""
         url = (request.url or "").split("?")[0]
         if not any(request.method == m and p.fullmatch(url) for m, p in self._reads):
@@ -288,15 +211,11 @@ class Api:
         if self.given_up.is_set():
             raise Stopped
 
-    def heed(self, response: requests.Response) -> None:
+    def rest(self, seconds: float) -> None:
         """Where one request is told to wait, those of the other threads wait with it."""
-        told = response.headers.get("Retry-After")
-        if response.status_code in (403, 429) and told:
-            with suppress(InvalidHeader, ValueError, OverflowError):  # a date of the year 99999
-                seconds = min(Retry().parse_retry_after(told), LONGEST_WAIT)
-                self._resting_until = max(self._resting_until, time.monotonic() + seconds)
+        self._resting_until = max(self._resting_until, time.monotonic() + seconds)
 
-    def not_trusted(self, request: requests.PreparedRequest, error: BaseException) -> VendorError:
+    def not_trusted(self, request: "requests.PreparedRequest", error: BaseException) -> VendorError:
         return VendorError(
             f"{_place(str(request.method), str(request.url))}: the certificate is not trusted "
             f"({_cause(error)}); set [sources.{self.vendor}] ca_bundle to the authority's PEM file"
@@ -311,24 +230,15 @@ class Api:
         return self._make_client(1)
 
     def _make_client(self, attempts: int) -> Any:
-        # dlt takes a second to import, which `outreach --help` and `status` need not pay
-        from dlt.sources.helpers.requests import Client
+        from ._session import make_client
 
-        client = Client(
-            request_timeout=TIMEOUT,
-            raise_for_status=False,
-            request_max_attempts=attempts,
-            request_backoff_factor=BACKOFF,
-            request_max_retry_delay=LONGEST_WAIT,
-            retry_condition=_worth_another_try,
-            session_attrs={"headers": self._headers},
-        )
-        client._adapter = _Gate(self)  # noqa: SLF001  # the one seam where every attempt passes
-        return client
+        return make_client(self, attempts, self._headers)
 
     def _send(
-        self, client: Any, method: str, url: str, auth: AuthBase, request: dict[str, Any]
-    ) -> requests.Response:
+        self, client: Any, method: str, url: str, auth: Auth, request: dict[str, Any]
+    ) -> "requests.Response":
+        from requests.exceptions import RequestException
+
         self.meter.check()
         try:
             with self.meter.asking():
@@ -336,7 +246,7 @@ class Api:
                 response: requests.Response = client.request(
                     method, url, auth=auth, allow_redirects=False, verify=self._verify, **request
                 )
-        except requests.exceptions.RequestException as error:
+        except RequestException as error:
             raise VendorError(
                 f"{_place(method, url)}: no complete reply ({_cause(error)}); is the address under "
                 f"[sources.{self.vendor}] right, and the vendor up? The next run goes on from here"
@@ -348,7 +258,9 @@ class Api:
             ) from None
         return response
 
-    def _reply(self, method: str, url: str, response: requests.Response, decode: Decoder) -> Reply:
+    def _reply(
+        self, method: str, url: str, response: "requests.Response", decode: Decoder
+    ) -> Reply:
         status = response.status_code
         place = _place(method, url)
         if 300 <= status < 400:
@@ -373,7 +285,7 @@ class Api:
             self.skew = said - datetime.now(UTC)
         return Reply(body, getattr(response, "sent_as", 0))
 
-    def _said(self, response: requests.Response) -> str:
+    def _said(self, response: "requests.Response") -> str:
         """The vendor's own message, without what could be a secret or somebody's number."""
         try:
             body = orjson.loads(response.content)
@@ -390,74 +302,7 @@ class Api:
         return re.sub(r"[^\x20-\x7e\xa0-\uffff]", " ", text)[:200]
 
 
-def field_of(body: Any, name: str, kind: type[T], place: str) -> T:
-    """`body[name]`, which must be there and of that kind: a renamed key is no empty page."""
-    if not isinstance(body, dict):
-        raise VendorError(f"{place}: the reply is {_json_kind(body)} where an object belongs")
-    if name not in body:
-        keys = ", ".join(sorted(map(str, body))[:12])
-        raise VendorError(f"{place}: the reply has no '{name}' (it has: {keys})")
-    value = body[name]
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise VendorError(f"{place}: '{name}' is {_json_kind(value)}, not {_KINDS[kind]}")
-    return value
-
-
-def token_of(body: Any, name: str) -> str:
-    """The token of a login's reply, fit for a header."""
-    token = field_of(body, name, str, "the login")
-    if not token.isascii() or not token.isprintable() or not token.strip():
-        raise VendorError(f"the login: '{name}' is no token")
-    return token
-
-
-class Fault(str):
-    """What is wrong with a row, found by its source. It stands in the row under no name, so that
-    `arrow` refuses the row and no other."""
-
-
-def rows_of(value: Any, place: str) -> list[Row]:
-    """A list of objects, or VendorError. What is no object becomes one with a Fault."""
-    if not isinstance(value, list):
-        raise VendorError(f"{place}: the reply is {_json_kind(value)} where a list belongs")
-    if all(type(row) is dict for row in value):
-        return value
-    return [
-        row
-        if isinstance(row, dict)
-        else {"": Fault(f"{place}: the list holds {_json_kind(row)} where objects belong")}
-        for row in value
-    ]
-
-
-def without(row: Row, name: str) -> Row:
-    return {key: value for key, value in row.items() if key != name}
-
-
-_KINDS: dict[type, str] = {
-    dict: "an object",
-    list: "a list",
-    str: "a text",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-}
-
-
-def _json_kind(value: Any) -> str:
-    return "null" if value is None else _KINDS.get(type(value), "something else")
-
-
-def _worth_another_try(response: requests.Response | None, _error: BaseException | None) -> bool:
-    """Replies that dlt's own rules let pass: not JSON though 200, a limit told in other words."""
-    if response is None:
-        return False
-    start = response.content[:64].lstrip()[:1]
-    no_json = response.status_code == 200 and start not in (b"{", b"[")
-    return no_json or _rate_limited(response)
-
-
-def _rate_limited(response: requests.Response) -> bool:
+def rate_limited(response: "requests.Response") -> bool:
     """429, a 403 that means it, or (Kore.ai) the words alone in a reply with any status."""
     status = response.status_code
     return (
@@ -497,7 +342,7 @@ def _mend(vendor: str, status: int) -> str:
             return ""
 
 
-def _vendor_time(response: requests.Response) -> datetime | None:
+def _vendor_time(response: "requests.Response") -> datetime | None:
     try:
         return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
     except (KeyError, ValueError):

@@ -16,9 +16,9 @@ from typing import Any
 
 import orjson
 
-from ._api import Fault, Row
 from ._errors import VendorError
 from ._json import dumps
+from ._replies import Fault, Row
 from ._tables import VERSION, Kind, Table, column_name, named
 
 # What Python, and with it most readers, can hold as a time.

@@ -10,7 +10,9 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from ._api import Api, Meter, Row
+from ._api import Api
+from ._meter import Meter
+from ._replies import Row
 from ._tables import Table
 
 State = Mapping[str, Any]  # of one endpoint, as the warehouse keeps it: JSON

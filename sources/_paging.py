@@ -14,8 +14,9 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, Literal
 
-from ._api import Api, Row
+from ._api import Api
 from ._errors import VendorError
+from ._replies import Row
 
 MOST_PAGES = 1_000_000  # of one set; a vendor that says more is not to be believed
 MOST_ROWS = 10**12

@@ -11,10 +11,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ._api import Row
 from ._arrow import TypeChanged, first_bad, why_not
 from ._endpoints import Slice
 from ._json import content_of, printable
+from ._replies import Row
 from ._tables import Table
 
 MOST_ROWS, MOST_SHARE = 100, 0.1  # of a slice's rows of a table: more is no bad record

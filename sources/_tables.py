@@ -8,8 +8,8 @@ from datetime import date
 from functools import cache, cached_property
 from typing import Any, Literal
 
-from ._api import Row
 from ._json import content_of
+from ._replies import Row
 
 Kind = Literal[
     "text",  # a text

@@ -36,23 +36,13 @@ from typing import Any
 from urllib.parse import quote
 
 from . import _json
-from ._api import (
-    Api,
-    Fault,
-    Login,
-    Meter,
-    Row,
-    StaticHeaders,
-    T,
-    field_of,
-    rows_of,
-    token_of,
-    without,
-)
+from ._api import Api, Login, StaticHeaders, T
 from ._arrow import why_not
 from ._endpoints import REQUIRED, Finding, Listed, Night, Read, Slice, Vendor, Window, Windowed
 from ._errors import VendorError
+from ._meter import Meter
 from ._paging import Found, Page, keyed_pages, settled
+from ._replies import Fault, Row, field_of, rows_of, token_of, without
 from ._snapshots import believe
 from ._tables import Table
 

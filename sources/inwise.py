@@ -28,14 +28,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from . import _api
-from ._api import Api, Meter, Row, StaticHeaders, rows_of
+from ._api import Api, StaticHeaders
 from ._arrow import arrow
 from ._endpoints import Finding, Listed, Night, Read, Slice, State, Vendor, Window, Windowed
 from ._errors import Stopped, VendorError
 from ._journal import Journal
 from ._json import is_storable, loads
+from ._meter import Meter
 from ._paging import Found, Page, settled
 from ._rejects import without_bad
+from ._replies import Row, rows_of
 from ._tables import Kind, Table
 from ._windows import first_instant, iso, parse_time, tiles
 

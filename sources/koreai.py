@@ -33,11 +33,13 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from ._api import RATE_LIMIT_TEXT, Api, Login, Meter, Row, field_of, rows_of
+from ._api import RATE_LIMIT_TEXT, Api, Login
 from ._endpoints import REQUIRED, Finding, Listed, Night, Slice, Vendor
 from ._errors import VendorError
 from ._json import is_storable
+from ._meter import Meter
 from ._paging import Found, Page, readings, settled
+from ._replies import Row, field_of, rows_of
 from ._snapshots import believe
 from ._tables import Table
 from ._windows import DEEP_EVERY, iso, parse_time

@@ -22,10 +22,12 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from ._api import Api, Fault, Login, Meter, Row, StaticHeaders, field_of, rows_of, token_of
+from ._api import Api, Login, StaticHeaders
 from ._endpoints import Finding, Night, Read, Vendor, Window, Windowed
 from ._errors import VendorError
+from ._meter import Meter
 from ._paging import Page, readings, settled
+from ._replies import Fault, Row, field_of, rows_of, token_of
 from ._tables import Table
 from ._windows import parse_time, parted
 

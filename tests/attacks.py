@@ -310,7 +310,7 @@ def faulty_vendors(siege: Siege) -> str:
     off = timedelta(hours=rng.choice((-1, 1))) if rng.random() < 0.3 else timedelta()
     for fake in siege.fakes:
         fake.now = lambda: datetime.now(UTC) + off
-    ended = siege.night(patches={"sources._api.TIMEOUT": (5.0, 1.0)})
+    ended = siege.night(patches={"sources._session.TIMEOUT": (5.0, 1.0)})
     assert ended.code in (0, 1), (ended.code, ended.output[-3000:])
     for fake in siege.fakes:
         fake.faults.clear()

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from sources import _api
 from tests.fakes._server import Fake
 from tests.house import House
 
@@ -20,8 +19,8 @@ settings.load_profile("patient")
 
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_api, "BACKOFF", 0.01)
-    monkeypatch.setattr(_api, "BREATH", 0.01)
+    monkeypatch.setattr("sources._session.BACKOFF", 0.01)
+    monkeypatch.setattr("sources._api.BREATH", 0.01)
 
 
 @pytest.fixture

@@ -199,7 +199,7 @@ def _live(
     sys.argv = ["outreach", *arguments]
     from pipelines.__main__ import main
 
-    usual = {"sources._api.BACKOFF": 0.01, "sources._api.BREATH": 0.01}
+    usual = {"sources._session.BACKOFF": 0.01, "sources._api.BREATH": 0.01}
     usual |= {"pipelines.gather.ENOUGH_ROWS": 8}  # several loads of each vendor
     for name, value in (usual | patches).items():
         setattr(_found(name.rpartition(".")[0]), name.rpartition(".")[2], value)

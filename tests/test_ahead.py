@@ -11,8 +11,8 @@ import pytest
 from pipelines import ahead as module
 from pipelines.ahead import ahead
 from pipelines.load import VendorLoad
-from sources._api import Meter
 from sources._errors import Stopped, VendorError
+from sources._meter import Meter
 from tests.cases import CASES
 from tests.fakes._server import Fault
 from tests.house import House, assert_holds

@@ -9,8 +9,9 @@ import pytest
 from pyrate_limiter import Limiter, Rate
 
 from pipelines import catalog
-from sources._api import Api, Login, Meter, StaticHeaders
+from sources._api import Api, Login, StaticHeaders
 from sources._errors import Stopped, VendorError
+from sources._meter import Meter
 from tests.cases import CASES
 from tests.fakes._server import Answer, Ask, Fake, Fault
 

@@ -14,9 +14,9 @@ import pytest
 
 from pipelines.run import reset_vendor
 from sources import avaamo
-from sources._api import Meter
 from sources._endpoints import Finding, Night, Read, Window
 from sources._errors import VendorError
+from sources._meter import Meter
 from tests.fakes._server import Fault, Row
 from tests.fakes.avaamo import SAMPLES, AvaamoFake
 from tests.house import House, assert_holds

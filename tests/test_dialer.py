@@ -17,9 +17,10 @@ import pytest
 import trustme
 
 from pipelines.check import print_check
-from sources._api import Api, Meter
+from sources._api import Api
 from sources._endpoints import Finding, Listed, Night, Read, Slice, Window, Windowed
 from sources._errors import VendorError
+from sources._meter import Meter
 from sources.dialer import VENDOR, _token, call_key
 from tests.fakes._server import Answer, Ask, Row
 from tests.fakes.dialer import HISTORY, LOGIN, SAMPLES, STATUS, DialerFake

@@ -22,11 +22,12 @@ from hypothesis import strategies as st
 
 from pipelines import catalog
 from pipelines.config import EVERY_VENDOR
-from sources._api import Api, Meter
+from sources._api import Api
 from sources._arrow import TypeChanged, arrow
 from sources._endpoints import Endpoint, Night, Slice, Windowed
 from sources._errors import VendorError
 from sources._json import is_storable
+from sources._meter import Meter
 from sources._rejects import without_bad
 from sources._windows import read_nightly
 from tests.cases import CASES

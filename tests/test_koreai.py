@@ -11,9 +11,10 @@ import jwt
 import pytest
 
 from pipelines.run import reset_vendor
-from sources._api import Api, Meter
+from sources._api import Api
 from sources._endpoints import Finding, Listed, Night, Slice
 from sources._errors import VendorError
+from sources._meter import Meter
 from sources.koreai import VENDOR
 from tests.fakes._server import Answer, Ask, Row
 from tests.fakes.koreai import CONTACTS, RATE_MESSAGE, KoreaiFake

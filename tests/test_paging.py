@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources._api import Api, Row, StaticHeaders
+from sources._api import Api, StaticHeaders
 from sources._errors import VendorError
 from sources._paging import Page, keyed_pages, numbered_pages, settled
+from sources._replies import Row
 
 
 def api(max_in_flight: int = 1) -> Api:

@@ -11,10 +11,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sources._api import Api, Meter, Row, StaticHeaders
+from sources._api import Api, StaticHeaders
 from sources._endpoints import Night, Read, Window, Windowed
 from sources._errors import VendorError
+from sources._meter import Meter
 from sources._paging import Page
+from sources._replies import Row
 from sources._tables import Table
 from sources._windows import (
     nightly,
