@@ -201,6 +201,23 @@ def test_a_mistake_is_told_without_a_traceback(
     assert all(fake.seen == [] for fake in fakes)
 
 
+@pytest.mark.parametrize("command", ["--help", "status"])
+def test_what_only_looks_imports_nothing_slow(command: str, house: MakeHouse) -> None:
+    """dlt takes a second, requests a tenth, Arrow and dbt more."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "pipelines", command],
+        cwd=house().root,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "pipelines.config" in imported
+    assert not imported & {"dlt", "requests", "pyarrow", "dbt", "pandas", "numpy"}
+
+
 def test_reset_reads_the_whole_span_again_and_deletes_nothing(house: MakeHouse) -> None:
     with CASES["vonage"].fake() as fake:
         fake.seed(40)
