@@ -64,7 +64,7 @@ def run(
             "no vendor is configured: set credentials in .dlt/secrets.toml "
             "(see .dlt/example.secrets.toml)"
         )
-    from .run import Job
+    from .board import Job
 
     _carry_out(config, Job(names, _now(), "run", accepted, marts=not no_marts))
 
@@ -81,8 +81,8 @@ def backfill(
     """Load the UTC days [since, until) of one vendor again; the nightly cursor stays."""
     config = _config(log_format)
     configuration.wanted(config, [vendor])
+    from .board import Job
     from .plan import backfill_span
-    from .run import Job
 
     span = backfill_span(config, vendor, since, until, _now())
     _carry_out(config, Job([vendor], _now(), "backfill", span=span))
@@ -145,7 +145,8 @@ def reset(vendor: Annotated[str, typer.Argument(help="one vendor")]) -> None:
     """Forget a vendor's cursor so that the next run reads its whole span again."""
     config = _config("text")
     configuration.wanted(config, [vendor])
-    from .run import Board, reset_vendor
+    from .board import Board
+    from .run import reset_vendor
 
     reset_vendor(config, vendor, Board(say=_say))
     _say(f"{vendor}: the next run reads its whole span again; no row was deleted")
@@ -185,7 +186,8 @@ def _carry_out(config: Config, job: Any) -> None:
     """A run with its progress on the terminal, its signals, its summary and its exit code."""
     from sources._errors import Stopped
 
-    from .run import Board, run
+    from .board import Board
+    from .run import run
     from .show import Show
 
     memory.tune()

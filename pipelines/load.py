@@ -6,7 +6,6 @@ load a marker says which endpoint may be half loaded; it goes when that load has
 the endpoint has been read to its end again.
 """
 
-import json
 import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,8 +28,9 @@ from sources._rejects import Rejected, key_text, without_bad
 from sources._tables import VERSION, Table, column_hints
 
 from . import memory, records, warehouse
+from .broken import adding_path, mark, settle
 from .gather import Built
-from .replaced import remove_added, remove_earlier, without_unchanged
+from .replaced import remove_earlier, without_unchanged
 
 CONTRACT: TSchemaContractDict = {
     "tables": "evolve",
@@ -65,7 +65,7 @@ class VendorLoad:
         self._in_memory = 0  # rows that no checkpoint has written yet
         self.changed = False  # whether a load of this run changed what marts show
         self._connection, self._turn = connection, turn
-        self._marker, self._adding = _marker(work_dir, vendor.name), _adding(work_dir, vendor.name)
+        self._work_dir = work_dir
         self._broken = settle(work_dir, vendor, connection)
         folder = work_dir / "dlt" / vendor.name
         shutil.rmtree(folder, ignore_errors=True)
@@ -80,7 +80,7 @@ class VendorLoad:
         self._known = self._known_columns()
         self._open = records.open_rejections(connection, vendor.name)
 
-    def states(self) -> dict[str, dict[str, Any]]:
+    def states(self) -> dict[str, Mapping[str, Any]]:
         """What the warehouse remembers of each endpoint."""
         sources: Mapping[str, Any] = self._pipeline.state.get("sources", {})
         resources = sources.get(self.vendor.name, {}).get("resources", {})
@@ -183,13 +183,16 @@ class VendorLoad:
         finally:
             self._turn.release()
 
+    def _mark(self, loads: Mapping[str, str]) -> None:
+        mark(self._work_dir, self.vendor.name, loads)
+
     @contextmanager
     def _marked(self, endpoint: Endpoint, load_id: str) -> Iterator[None]:
         """A mark on the disk while the load may be half done; it stays where this raises, as one of
         an earlier run does until the endpoint is whole."""
-        self._write_marks({endpoint.name + self._tag: load_id} | self._broken)
+        self._mark({endpoint.name + self._tag: load_id} | self._broken)
         yield
-        self._write_marks(self._broken)
+        self._mark(self._broken)
 
     @contextmanager
     def _replacing(self, family: Sequence[Table], load_id: str) -> Iterator[None]:
@@ -197,11 +200,12 @@ class VendorLoad:
         if not family:
             yield
             return
-        write_durably(self._adding, load_id.encode())
+        adding = adding_path(self._work_dir, self.vendor.name)
+        write_durably(adding, load_id.encode())
         yield
         torn = bool(self._broken)
         remove_earlier(self._connection, self.vendor.name, family, load_id, torn=torn)
-        self._adding.unlink()
+        adding.unlink()
 
     def _loaded(self, endpoint: Endpoint, load_id: str) -> None:
         shown = [t.name for t in endpoint.tables if not (t.is_observation or t.is_child)]
@@ -228,7 +232,7 @@ class VendorLoad:
     def whole(self, endpoint: Endpoint) -> None:
         """This endpoint has been read to its end: what a broken load left is put right."""
         if self._broken.pop(endpoint.name + self._tag, None) is not None:
-            self._write_marks(self._broken)
+            self._mark(self._broken)
 
     def _hinted(self, endpoint: Endpoint, built: Built) -> Iterator[Hinted]:
         """The tables of a load with dlt's hints for them."""
@@ -250,44 +254,6 @@ class VendorLoad:
             name: {c: str(hint.get("data_type")) for c, hint in table["columns"].items()}
             for name, table in tables.items()
         }
-
-    def _write_marks(self, marks: Mapping[str, str]) -> None:
-        if marks:
-            write_durably(self._marker, json.dumps(marks).encode())
-        else:
-            self._marker.unlink(missing_ok=True)
-
-
-def settle(work_dir: Path, vendor: Vendor, connection: warehouse.Connection) -> dict[str, str]:
-    """The endpoints of which a load did not end, with its id. Of what is replaced whole such a load
-    is undone first, or ended where dlt is done."""
-    adding = _adding(work_dir, vendor.name)
-    if adding.exists():
-        load_id = adding.read_text()
-        family = [table for table in vendor.tables if table.kept == "replaced"]
-        is_done = records.load_is_complete(connection, vendor.name, load_id)
-        (remove_earlier if is_done else remove_added)(connection, vendor.name, family, load_id)
-        adding.unlink()
-    path = _marker(work_dir, vendor.name)
-    marks: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-    return {
-        endpoint: load_id
-        for endpoint, load_id in marks.items()
-        if not records.load_is_complete(connection, vendor.name, load_id)
-    }
-
-
-def _adding(work_dir: Path, vendor: str) -> Path:
-    """Holds the id of the load that is adding what is replaced whole."""
-    return work_dir / "loading" / f"{vendor}.adding"
-
-
-def forget_marks(work_dir: Path, vendor: str) -> None:
-    _marker(work_dir, vendor).unlink(missing_ok=True)
-
-
-def _marker(work_dir: Path, vendor: str) -> Path:
-    return work_dir / "loading" / f"{vendor}.json"
 
 
 def _destination(connection: warehouse.Connection) -> Any:

@@ -4,16 +4,13 @@ One vendor's failure is that vendor's alone: it is told in the summary, in ops.r
 code, and what the others loaded is published.
 """
 
-import json
 import logging
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 from contextlib import closing
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 # Before dlt is imported: no telemetry, no signal handlers of its own, load ids on Arrow tables.
@@ -26,14 +23,11 @@ os.environ.update(
     LOAD__TRUNCATE_STAGING_DATASET="true",  # or each checkpoint writes what was merged once more
 )
 
-from sources._endpoints import Endpoint, Night, Slice, Vendor, Window, Windowed
-from sources._errors import Stopped, VendorError
-from sources._json import printable
+from sources._errors import Stopped
 from sources._meter import Meter
-from sources._windows import forget_span, read_nightly, read_span
 
-from . import audit, catalog, comments, marts, publishing, records, warehouse
-from .ahead import ahead
+from . import audit, broken, catalog, comments, marts, publishing, records, warehouse
+from .board import Board, Job, Progress
 from .config import Config
 from .errors import AuditRefused, ConfigError, Refused
 from .lock import locked
@@ -41,78 +35,6 @@ from .lock import locked
 GRACE_SECONDS = 4.0  # from the signal to the end, for loads that are under way
 
 log = logging.getLogger("outreach")
-
-
-@dataclass
-class Progress:
-    """One vendor's part of a run, as it goes on and as it ended."""
-
-    vendor: str
-    meter: Meter
-    status: str = "running"  # running | ok | held | failed | refused | interrupted
-    endpoint: str = ""
-    label: str = ""
-    rows: int = 0
-    put_aside: set[tuple[str, str, str]] = field(default_factory=set)
-    error: str | None = None
-    warnings: list[str] = field(default_factory=list)
-    held: list[str] = field(default_factory=list)
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    ended_at: datetime | None = None
-    slice_loaded: Callable[["Progress"], None] = lambda _progress: None
-
-    @property
-    def seconds(self) -> float:
-        return ((self.ended_at or datetime.now(UTC)) - self.started_at).total_seconds()
-
-    @property
-    def extract_seconds(self) -> float:
-        """Asking and building; it goes on while the slice before is loaded."""
-        return self.meter.seconds["fetch"]
-
-    @property
-    def load_seconds(self) -> float:
-        """In dlt and the database; waiting for another vendor's load is no part of it."""
-        return sum(self.meter.seconds[stage] for stage in ("extract", "normalize", "load"))
-
-    def as_row(self, run_id: str) -> dict[str, Any]:
-        """A row of ops.runs."""
-        return {
-            "run_id": run_id,
-            "vendor": self.vendor,
-            "started_at": self.started_at,
-            "ended_at": self.ended_at,
-            "status": self.status,
-            "rows": self.rows,
-            "requests": self.meter.requests,
-            "extract_seconds": round(self.extract_seconds, 3),
-            "load_seconds": round(self.load_seconds, 3),
-            "error": self.error,
-            "warnings": json.dumps(self.held + self.warnings),
-        }
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a run is to do: the vendors, and of one of them a span to load again."""
-
-    vendors: Sequence[str]
-    now: datetime
-    command: str = "run"
-    accept_shrink: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    span: Window | None = None
-    marts: bool = True
-
-
-@dataclass
-class Board:
-    """Who watches a run: each vendor's progress, what is said aloud, and the way to stop it."""
-
-    say: Callable[[str], None]
-    stop: threading.Event = field(default_factory=threading.Event)
-    vendors: dict[str, Progress] = field(default_factory=dict)
-    slice_loaded: Callable[[Progress], None] = lambda _progress: None
-    warnings: list[str] = field(default_factory=list)  # of the audit
 
 
 def run(config: Config, job: Job, board: Board) -> int:
@@ -156,12 +78,13 @@ def _write_report(config: Config, board: Board) -> None:
 
 def _run(config: Config, job: Job, board: Board, connection: warehouse.Connection) -> int:
     from .load import VendorLoad
+    from .one_vendor import work
 
     kind = "backfill-" if job.span else ""
     run_id = f"{kind}{job.now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
     tag = f" {job.span}" if job.span else ""
     turn = threading.Lock()
-    _make_ready(config, connection, tag, board.say)
+    broken.make_ready(config, connection, tag, board.say)
     meters = {name: Meter(stop=board.stop) for name in job.vendors}
     loads = {
         name: VendorLoad(
@@ -179,7 +102,7 @@ def _run(config: Config, job: Job, board: Board, connection: warehouse.Connectio
         board.vendors[name] = Progress(name, meter, slice_loaded=board.slice_loaded)
     records.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
     threads = [
-        threading.Thread(target=_work, args=(config, job, loads[name], progress), daemon=True)
+        threading.Thread(target=work, args=(config, job, loads[name], progress), daemon=True)
         for name, progress in board.vendors.items()
     ]
     models = None
@@ -189,7 +112,7 @@ def _run(config: Config, job: Job, board: Board, connection: warehouse.Connectio
     _wait_for(threads, board.stop)
     if board.stop.is_set():
         raise Stopped
-    not_theirs = _put_broken_back(config, connection, board)
+    not_theirs = broken.put_broken_back(config, connection, board)
     records.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
     if job.marts:
         connection, refused = _marts(config, connection, job, board, run_id, models)
@@ -305,72 +228,20 @@ def _refuse(
         progress.status, progress.error = "refused", f"refused by the audit: {why}; {look}"
 
 
-def _make_ready(
-    config: Config, connection: warehouse.Connection, tag: str, say: Callable[[str], None]
-) -> None:
-    """The work file as this run may build on it. Broken loads that this kind of run does not read
-    again (a backfill's in a night, a night's in a backfill) are put back before it begins."""
-    from .load import settle
-
-    records.close_interrupted_runs(connection)
-    for name in catalog.NAMES:
-        warehouse.make_tables(connection, catalog.vendor(name))
-        marks = settle(config.work_dir, catalog.vendor(name), connection)
-        if any(_tag_of(mark) != tag for mark in marks):
-            _put_back(config, connection, name, say)
-
-
-def _put_broken_back(config: Config, connection: warehouse.Connection, board: Board) -> set[str]:
-    """The vendors of which a load did not end, also not in this run; none of them counts as ok."""
-    from .load import settle
-
-    broken = {
-        name for name in catalog.NAMES if settle(config.work_dir, catalog.vendor(name), connection)
-    }
-    for name in broken:
-        _put_back(config, connection, name, board.say)
-        progress = board.vendors.get(name)
-        if progress and progress.status == "ok":
-            progress.status, progress.error = "failed", "a load of it did not end; it was put back"
-    return broken
-
-
 def reset_vendor(config: Config, vendor: str, board: Board) -> None:
     """Forget a vendor's cursors, in the work file and the published one. Deletes no row."""
-    from .load import VendorLoad, settle
+    from .load import VendorLoad
 
     warehouse.refuse_a_missing_one(config)
     with locked(config, f"reset {vendor}"), warehouse.disk_trouble_told(config):
         connection = warehouse.open_work(config, board.say)
-        for name in catalog.NAMES:
-            warehouse.make_tables(connection, catalog.vendor(name))
-            if settle(config.work_dir, catalog.vendor(name), connection):
-                _put_back(config, connection, name, board.say)
+        broken.make_ready(config, connection, None, board.say)
         load = VendorLoad(catalog.vendor(vendor), connection, config.work_dir, threading.Lock())
         load.forget_cursors()
         run_id = f"reset-{os.urandom(3).hex()}"
         marts.put_unaccepted_back(config, connection)
         comments.describe(connection)
         publishing.publish(config, connection, run_id, board.say)
-
-
-def _put_back(
-    config: Config, connection: warehouse.Connection, name: str, say: Callable[[str], None]
-) -> None:
-    """A load of this vendor did not end: it becomes what was last published of it."""
-    from .load import forget_marks
-
-    if not config.published.exists() and warehouse.was_published(connection):
-        return  # the file is lost: what is here is all there is; its mark stays
-    say(f"{name}: its last load did not end; it is published as it last was")
-    publishing.put_back(connection, config, name)
-    forget_marks(config.work_dir, name)
-    warehouse.make_tables(connection, catalog.vendor(name))
-
-
-def _tag_of(mark: str) -> str:
-    """Of a marker's name, what follows the endpoint: the span of a backfill."""
-    return mark[mark.index(" ") :] if " " in mark else ""
 
 
 def _wait_for(threads: Sequence[threading.Thread], stop: threading.Event) -> None:
@@ -382,82 +253,3 @@ def _wait_for(threads: Sequence[threading.Thread], stop: threading.Event) -> Non
         while thread.is_alive() and patience > 0:
             thread.join(0.1)
             patience -= 0.1 if stop.is_set() else 0.0
-
-
-def _work(config: Config, job: Job, load: Any, progress: Progress) -> None:
-    """One vendor from its first request to its last load, in a thread of its own."""
-    try:
-        _load_vendor(config, job, load, progress)
-        progress.status = "held" if progress.held else "ok"
-    except Stopped:
-        progress.status = "interrupted"
-    except VendorError as error:
-        progress.status, progress.error = "failed", printable(str(error))
-    except Exception as error:  # whatever breaks here is this vendor's failure alone
-        log.debug("%s failed", progress.vendor, exc_info=True)
-        progress.status = "interrupted" if progress.meter.stop.is_set() else "failed"
-        progress.error = printable(_root_cause(error))
-    if progress.put_aside:
-        told = f"records put aside: {len(progress.put_aside)}; ops.rejected says which and why"
-        progress.warnings.append(told)
-    progress.ended_at = datetime.now(UTC)
-
-
-def _load_vendor(config: Config, job: Job, load: Any, progress: Progress) -> None:
-    """Slices are read and built in a thread of their own, and loaded here in their order."""
-    read = _read_vendor(config, job, load, progress.meter)
-    with closing(ahead(read, progress.meter)) as read_ahead:
-        for endpoint, built in read_ahead:
-            if built is None:
-                load.whole(endpoint)
-                continue
-            progress.endpoint, progress.label = endpoint.name, built.piece.label
-            load.load(endpoint, built)
-            progress.rows += len(built)
-            progress.put_aside |= {(r.table, r.key, r.sha256) for r in built.rejected}
-            progress.warnings += map(printable, built.piece.warnings)
-            progress.held += map(printable, built.piece.held)
-            progress.slice_loaded(progress)
-
-
-def _read_vendor(
-    config: Config, job: Job, load: Any, meter: Meter
-) -> Iterator[tuple[Endpoint, Any]]:
-    """What the vendor says, endpoint by endpoint: slices for loads, and None once an endpoint has
-    been read to its end. Runs ahead of the loads: nothing here may depend on one."""
-    from .gather import gathered
-
-    vendor: Vendor = load.vendor
-    settings = config.sources[vendor.name]
-    api = vendor.connect(settings, meter)
-    night = Night(
-        now=job.now,
-        settings=settings,
-        states=load.states(),
-        vendor=vendor.name,
-        accept_shrink=job.accept_shrink.get(vendor.name, frozenset()),
-        work_dir=config.work_dir,
-    )
-    for endpoint in vendor.endpoints:
-        if job.span and not isinstance(endpoint, Windowed):
-            continue
-        build = partial(load.build, endpoint)
-        for built in gathered(map(build, _slices(endpoint, job, night, api))):
-            yield endpoint, built
-        if job.span and isinstance(endpoint, Windowed):
-            yield endpoint, build(Slice({}, forget_span(endpoint, night, job.span), "done"))
-        yield endpoint, None
-
-
-def _slices(endpoint: Endpoint, job: Job, night: Night, api: Any) -> Iterator[Slice]:
-    if not isinstance(endpoint, Windowed):
-        return endpoint.read(api, night)
-    if job.span:
-        return read_span(endpoint, api, night, job.span)
-    return read_nightly(endpoint, api, night)
-
-
-def _root_cause(error: BaseException) -> str:
-    """The innermost cause, for dlt wraps what went wrong; one line, without quoted values."""
-    error = warehouse.root_cause(error)
-    return f"{type(error).__name__}: {warehouse.without_values(str(error))}"

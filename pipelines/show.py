@@ -18,7 +18,7 @@ from rich.table import Table
 from .config import Config
 
 if TYPE_CHECKING:
-    from .run import Board, Progress
+    from .board import Board, Progress
 
 LINE_EVERY = 5.0  # seconds between two plain lines of one vendor
 

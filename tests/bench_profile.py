@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import catalog, config, marts, warehouse
-from pipelines.run import Board, Job, run
+from pipelines.board import Board, Job
+from pipelines.run import run
 from pipelines.show import print_table
 from tests.bench import fakes
 

@@ -34,7 +34,7 @@ STAGES = {
     "reading a reply": "sources._api.Api._reply",
     "writing the diary": "sources._journal.write_durably",
     "between slices": "pipelines.load.VendorLoad.load",
-    "writing a mark": "pipelines.load.VendorLoad._write_marks",
+    "writing a mark": "pipelines.load.VendorLoad._mark",
     "extracting": "dlt.pipeline.pipeline.Pipeline.extract",
     "normalizing": "dlt.pipeline.pipeline.Pipeline.normalize",
     "loading": "dlt.pipeline.pipeline.Pipeline.load",
@@ -42,7 +42,7 @@ STAGES = {
     "adding a table": "dlt.destinations.impl.duckdb.duck.DuckDbCopyJob.run",
     "removing earlier versions": "pipelines.load.remove_earlier",
     "after a load": "pipelines.load.VendorLoad._loaded",
-    "settling what did not end": "pipelines.load.settle",
+    "settling what did not end": "pipelines.broken.settle",
     "putting back": "pipelines.publishing.put_back",
     "in the marts' SQL": "dbt.adapters.sql.connections.SQLConnectionManager.add_query",
     "accepting the marts": "pipelines.marts.accept",
@@ -269,7 +269,7 @@ def _wrap(
 
     setattr(owner, name, wrapper)
     if name in ("write_durably", "sync_folder"):  # imported by name
-        for module in ("pipelines.load", "pipelines.publishing"):
+        for module in ("pipelines.broken", "pipelines.load", "pipelines.publishing"):
             if hasattr(import_module(module), name):
                 setattr(import_module(module), name, wrapper)
 

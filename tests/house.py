@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import catalog, config, warehouse
-from pipelines.run import Board, Job, run
+from pipelines.board import Board, Job
+from pipelines.run import run
 from sources._endpoints import Window
 from tests.fakes._server import Fake, Row
 
