@@ -60,10 +60,7 @@ def run(
         print_plan(config, names, _now())
         return
     if not names:
-        raise ConfigError(
-            "no vendor is configured: set credentials in .dlt/secrets.toml "
-            "(see .dlt/example.secrets.toml)"
-        )
+        raise ConfigError(configuration.NO_VENDOR)
     from .board import Job
 
     _carry_out(config, Job(names, _now(), "run", accepted, marts=not no_marts))

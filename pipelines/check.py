@@ -8,14 +8,18 @@ from sources._errors import VendorError
 from sources._meter import Meter
 
 from . import catalog
-from .config import Config
+from .config import NO_VENDOR, Config
+from .errors import ConfigError
 from .show import Show
 
 SKEW = timedelta(minutes=2)  # between our clock and a vendor's, before it is worth a warning
 
 
 def print_check(config: Config, names: list[str], now: datetime) -> int:
-    """Ask each vendor a little; 1 where something would fail. Never calls the read-once feed."""
+    """Ask each vendor a little; 1 where something would fail. Never calls the read-once feed.
+
+    Raises ConfigError where there is nobody to ask.
+    """
     say = Show().say
     failures = 0
     for name in names:
@@ -26,7 +30,7 @@ def print_check(config: Config, names: list[str], now: datetime) -> int:
     for name, why in config.off.items():
         say(f"{'off':8} {name:8} {why.removeprefix('off: ')}")
     if not names:
-        say("no vendor is configured: set credentials in .dlt/secrets.toml")
+        raise ConfigError(NO_VENDOR)
     return 1 if failures else 0
 
 

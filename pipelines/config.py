@@ -45,6 +45,9 @@ EVERY_VENDOR: Mapping[str, Any] = {
     "default_region": "",
     "put_aside": False,
 }
+NO_VENDOR = (
+    "no vendor is configured: set credentials in .dlt/secrets.toml (see .dlt/example.secrets.toml)"
+)
 
 
 @dataclass(frozen=True)

@@ -201,6 +201,13 @@ def test_a_mistake_is_told_without_a_traceback(
     assert all(fake.seen == [] for fake in fakes)
 
 
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_without_any_credentials_the_place_for_them_is_told(command: str, house: MakeHouse) -> None:
+    done = outreach(house(), command)
+    assert done.returncode == 2
+    assert "set credentials in .dlt/secrets.toml" in done.stderr
+
+
 @pytest.mark.parametrize("command", ["--help", "status"])
 def test_what_only_looks_imports_nothing_slow(command: str, house: MakeHouse) -> None:
     """dlt takes a second, requests a tenth, Arrow and dbt more."""
