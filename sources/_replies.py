@@ -52,6 +52,13 @@ def without(row: Row, name: str) -> Row:
     return {key: value for key, value in row.items() if key != name}
 
 
+def with_ours(row: Row, ours: Row) -> Row:
+    """The row and what its source adds. A field of the vendor's that has a name of ours and says
+    something else goes on as `vendor_NAME`."""
+    theirs = {name: row[name] for name in ours.keys() & row.keys() if row[name] != ours[name]}
+    return row | {f"vendor_{name}": value for name, value in theirs.items()} | ours
+
+
 _KINDS: dict[type, str] = {
     dict: "an object",
     list: "a list",

@@ -42,7 +42,7 @@ from ._endpoints import REQUIRED, Finding, Listed, Night, Read, Slice, Vendor, W
 from ._errors import VendorError
 from ._meter import Meter
 from ._paging import Found, Page, keyed_pages, settled
-from ._replies import Fault, Row, field_of, rows_of, token_of, without
+from ._replies import Fault, Row, field_of, rows_of, token_of, with_ours, without
 from ._snapshots import believe
 from ._tables import Table
 
@@ -284,8 +284,8 @@ def lead_status(api: Api, night: Night) -> Iterator[Slice]:
         return
     gone = [row for key, row in state.get("known", {}).items() if key not in campaigns]
     rows = {
-        CAMPAIGNS: [row | {"deleted_at": None} for row in campaigns.values()]
-        + [row | {"deleted_at": night.now} for row in gone],
+        CAMPAIGNS: [with_ours(row, {"deleted_at": None}) for row in campaigns.values()]
+        + [with_ours(row, {"deleted_at": night.now}) for row in gone],
         LEAD_COUNTS: [row | {"observed_at": night.now} for row in counts],
     }
     yield Slice(rows, remembered, "all", warnings=warnings)
@@ -294,7 +294,7 @@ def lead_status(api: Api, night: Night) -> Iterator[Slice]:
 def _to_remember(campaigns: Mapping[str, Row], earlier: Mapping[str, Row]) -> dict[str, Row]:
     """The rows that will say of a campaign that it is gone: tonight's without what no state holds.
     Where that makes no table the earlier one, as in the warehouse."""
-    loaded = [row | {"deleted_at": None} for row in campaigns.values()]
+    loaded = [with_ours(row, {"deleted_at": None}) for row in campaigns.values()]
     sound = why_not(CAMPAIGNS, loaded, {}) is None
     known: dict[str, Row] = {}
     for (key, row), alone in zip(campaigns.items(), loaded, strict=True):
@@ -327,7 +327,8 @@ def _campaigns(api: Api) -> tuple[dict[str, Row], list[Row]]:
         if not campaign_id or not _json.is_storable([campaign_id, total]):
             raise VendorError(f"{STATUS}: a campaign's id or total_leads is none")
         _or_empty(campaign, "leads_by_status", dict, place)
-        campaigns[campaign_id] = without(campaign, "leads_by_status") | {"id": campaign_id}
+        campaign = without(campaign, "leads_by_status")
+        campaigns[campaign_id] = with_ours(campaign, {"id": campaign_id})
         counts += _counts(campaign_id, dict(printed)["leads_by_status"] or [])
     return campaigns, counts
 
@@ -446,9 +447,9 @@ def queue_status(api: Api, night: Night) -> Iterator[Slice]:
     queues = list({QUEUES.key_of(row): row for row in _queues(api, night)}.values())
     queues = [_with_agents(queue) for queue in queues]
     agents = [
-        agent | {"queue_id": queue.get("id"), "observed_at": night.now, "position": position}
+        with_ours(agent, {"queue_id": queue.get("id"), "observed_at": night.now, "position": n})
         for queue in queues
-        for position, agent in enumerate(rows_of(queue["agents"], QUEUE_STATUS))
+        for n, agent in enumerate(rows_of(queue["agents"], QUEUE_STATUS))
     ]
     rows = [without(queue, "agents") for queue in queues]
     yield Slice({QUEUES: rows, QUEUE_AGENTS: agents}, {}, "all")
@@ -464,7 +465,7 @@ def _with_agents(queue: Row) -> Row:
 
 def _queues(api: Api, night: Night) -> list[Row]:
     rows = rows_of(api.get(QUEUE_STATUS).body, QUEUE_STATUS)
-    return [row | {"observed_at": night.now} for row in rows]
+    return [with_ours(row, {"observed_at": night.now}) for row in rows]
 
 
 # --- history -------------------------------------------------------------------------------------
@@ -586,7 +587,7 @@ def _calls(readings: Sequence[Sequence[Page]]) -> list[Row]:
                 twins = {content: twins[content] for content in again} or one
             latest[key] = twins
     return [
-        _call(row) | {"call_key": f"{key}#{number}" if number > 1 else key}
+        with_ours(_call(row), {"call_key": f"{key}#{number}" if number > 1 else key})
         for key, twins in latest.items()
         for number, (_, row) in enumerate(sorted(twins.items()), 1)
     ]

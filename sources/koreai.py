@@ -39,7 +39,7 @@ from ._errors import VendorError
 from ._json import is_storable
 from ._meter import Meter
 from ._paging import Found, Page, readings, settled
-from ._replies import Row, field_of, rows_of
+from ._replies import Row, field_of, rows_of, with_ours
 from ._snapshots import believe
 from ._tables import Table
 from ._windows import DEEP_EVERY, iso, parse_time
@@ -351,7 +351,8 @@ def _numbered(campaign_id: str, contacts: Sequence[Row]) -> list[Row]:
     rows = []
     for contact in sorted(contacts, key=_content):
         key = _number_and_id(contact)
-        rows.append(contact | {"campaignId": campaign_id, "occurrence": counts[key]})
+        ours = {"campaignId": campaign_id, "occurrence": counts[key]}
+        rows.append(with_ours(contact, ours))
         counts[key] += 1
     return rows
 

@@ -102,6 +102,8 @@ EVENTS = Table(
     },
 )
 
+OURS = CHANNELS.own | EVENTS.own
+
 
 def connect(settings: Mapping[str, Any], meter: Meter) -> Api:
     def fetch_token() -> tuple[str, float | None]:
@@ -187,14 +189,24 @@ def _three_tables(items: list[Row]) -> dict[Table, list[Row]]:
         guid = item.get("guid")
         for position, channel in enumerate(_children(item, "channels")):
             for number, event in enumerate(_children(channel, "events")):
+                if not OURS.isdisjoint(event):
+                    _make_room(event)
                 event["interaction_guid"] = guid
                 event["channel_position"] = position
                 event["position"] = number
                 events.append(event)
+            if not OURS.isdisjoint(channel):
+                _make_room(channel)
             channel["interaction_guid"] = guid
             channel["position"] = position
             channels.append(channel)
     return {INTERACTIONS: items, CHANNELS: channels, EVENTS: events}
+
+
+def _make_room(row: Row) -> None:
+    """A field of the vendor's that has a name of ours goes on as `vendor_NAME`."""
+    for name in OURS & row.keys():
+        row[f"vendor_{name}"] = row.pop(name)
 
 
 def _children(row: Row, name: str) -> list[Row]:

@@ -286,6 +286,40 @@ def test_a_new_field_becomes_a_column(house: MakeHouse, fake: Fake, case: Case) 
     }
 
 
+NAMES_OF_OURS = ("position", "occurrence", "observed_at", "deleted_at", "call_key")
+
+
+def test_a_new_field_with_a_name_of_ours_is_kept_beside_ours(house: MakeHouse, fake: Fake) -> None:
+    tables = catalog.vendor(fake.vendor).tables
+    kept_as_json = {
+        field
+        for table in tables
+        for field, kind in table.fields.items()
+        if kind in ("json", "list", "map")
+    }
+
+    def add(body: Any) -> Any:
+        if isinstance(body, str):  # JSON with a name printed twice
+            return body.replace('"total_leads"', '"deleted_at": "theirs", "total_leads"')
+        for name, inner in body.items() if isinstance(body, dict) else enumerate(body):
+            if isinstance(inner, dict | list) and name not in kept_as_json:
+                add(inner)
+        if isinstance(body, dict) and len(body) > 2:  # a row, or what holds rows
+            body |= dict.fromkeys(NAMES_OF_OURS, "theirs")
+        return body
+
+    fake.rewrites = [(".", add)]
+    home = house(fake)
+    assert home.run() == 0, home.error(fake.vendor)
+    assert_holds(home, fake)
+    for table in tables:
+        if table.name == "campaign_lead_counts":
+            continue  # its rows are numbers, not objects of the vendor's
+        for name in table.own.intersection(NAMES_OF_OURS):
+            values = f'select distinct vendor_{name} from "{fake.vendor}"."{table.name}"'
+            assert home.sql(values) == [("theirs",)], table.name
+
+
 # --- nothing but reads ---------------------------------------------------------------------------
 
 
