@@ -175,6 +175,8 @@ def _accepted(config: Config, words: list[str]) -> dict[str, frozenset[str]]:
     for word in words:
         vendor, _, campaign = word.partition(":")
         configuration.wanted(config, [vendor], f"named by --accept-shrink {word}")
+        if word.endswith(":"):
+            raise ConfigError(f"--accept-shrink {word} names no campaign; all of them: {vendor}")
         accepted[vendor] = accepted.get(vendor, frozenset()) | {campaign or "*"}
     return accepted
 

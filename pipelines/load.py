@@ -230,7 +230,12 @@ class VendorLoad:
         self._pipeline.load()
 
     def whole(self, endpoint: Endpoint) -> None:
-        """This endpoint has been read to its end: what a broken load left is put right."""
+        """This endpoint has been read to its end: what a broken load left is put right, and what
+        moved from one list to another is closed in the first, also where that was held back."""
+        for table in endpoint.tables:
+            if table.kept == "history" and table.parent not in (None, *table.key):
+                with self._my_turn():
+                    records.close_earlier(self._connection, self.vendor.name, table)
         if self._broken.pop(endpoint.name + self._tag, None) is not None:
             self._mark(self._broken)
 

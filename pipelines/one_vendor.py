@@ -57,6 +57,15 @@ def _load_vendor(config: Config, job: Job, load: VendorLoad, progress: Progress)
             progress.warnings += map(printable, built.piece.warnings)
             progress.held += map(printable, built.piece.held)
             progress.slice_loaded(progress)
+    progress.warnings += _unknown_lists(job, load)
+
+
+def _unknown_lists(job: Job, load: VendorLoad) -> list[str]:
+    """Warnings of lists named by --accept-shrink that the vendor does not have."""
+    vendor = load.vendor.name
+    known = {name for state in load.states().values() for name in state.get("counts", ())}
+    named = job.accept_shrink.get(vendor, frozenset()) - known - {"*"}
+    return [f"--accept-shrink {vendor}:{name}: it has no such list" for name in sorted(named)]
 
 
 def _read_vendor(

@@ -120,7 +120,7 @@ class Api:
         self.auth = auth
         self.max_in_flight = max_in_flight
         self.meter = meter or Meter()
-        self.learnt: dict[str, bool] = {}  # what a source found out of the vendor in this run
+        self.learnt: dict[str, int] = {}  # what a source found out of the vendor in this run
         self.skew: timedelta | None = None  # how far the vendor's clock is ahead of ours
         self._secrets = [s for s in secrets if s]
         self._headers = dict(headers or {}) | {"Accept-Encoding": "gzip, deflate"}

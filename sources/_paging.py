@@ -16,10 +16,12 @@ from typing import Any, Literal
 
 from ._api import Api
 from ._errors import VendorError
+from ._json import content_of
 from ._replies import Row
 
 MOST_PAGES = 1_000_000  # of one set; a vendor that says more is not to be believed
 MOST_ROWS = 10**12
+MOST_STALE = 9  # pages in a row that hold nothing new, under keys that are
 READINGS = 6  # of one set, before it counts as never settling
 
 Key = Callable[[Row], Hashable]
@@ -192,13 +194,19 @@ def _refuse_repeats(pages: list[Page], place: str) -> None:
 def keyed_pages(fetch: Callable[[Any], tuple[Page, Any]], place: str) -> list[Page]:
     """Pages that each name the key of the next, until none does or a page is empty."""
     pages: list[Page] = []
-    seen: set[Any] = set()
-    start: Any = None
+    keys: set[Any] = set()
+    contents: set[int] = set()  # hashes
+    start, stale = None, 0
     while True:
         page, start = fetch(start)
         pages.append(page)
         if not start or not page.rows:
             return pages
-        if not isinstance(start, str | int) or start in seen:
+        if not isinstance(start, str | int) or start in keys:
             raise VendorError(f"{place}: the key of the next page repeats: it would never end")
-        seen.add(start)
+        keys.add(start)
+        before = len(contents)
+        contents.update(hash(content_of(row)) for row in page.rows)
+        stale = stale + 1 if len(contents) == before else 0
+        if stale > MOST_STALE:
+            raise VendorError(f"{place}: the pages repeat under new keys: it would never end")

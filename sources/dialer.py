@@ -365,8 +365,18 @@ def leads(api: Api, night: Night) -> Iterator[Slice]:
     """A slice for each campaign of this run: all its leads, or none where it is gone."""
     listing = night.state("lead_status")
     elsewhere: set[str] = set()
+    refused: list[VendorError] = []
     for campaign_id, total in listing["listed"].items():
-        yield _one_campaign(api, night, campaign_id, total, elsewhere)
+        try:
+            yield _one_campaign(api, night, campaign_id, total, elsewhere)
+        except VendorError as error:
+            if error.status not in (400, 404):
+                raise
+            refused.append(error)
+            told = f"leads of campaign {campaign_id}: {error}; they stay as they were"
+            yield Slice({}, {}, campaign_id, scope=(), held=(told,))
+    if refused and len(refused) == len(listing["listed"]):
+        raise refused[0].at("the leads of every campaign are refused")
     if listing["complete"]:
         yield from _gone(night, listing["listed"])
 

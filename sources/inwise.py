@@ -18,7 +18,8 @@ Assumed     `date_to` and `page_size` by name; ids of recent activities are thos
             or another sequence: they have a table of their own.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -28,8 +29,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from . import _api
-from ._api import Api, StaticHeaders
-from ._arrow import arrow
+from ._api import Api, Reply, StaticHeaders
+from ._arrow import TypeChanged, arrow
 from ._endpoints import Finding, Listed, Night, Read, Slice, State, Vendor, Window, Windowed
 from ._errors import Stopped, VendorError
 from ._journal import Journal
@@ -44,6 +45,7 @@ from ._windows import first_instant, iso, parse_time, tiles
 BASE = "/campaigns/email"
 CAPS = (100, 1000)  # rows of one reply: the documented default and maximum
 STEP = timedelta(days=7)
+MORE_DAYS = (7, 30, 90)  # asked on both sides of a day, to learn what is no cap
 ACTIVE_DAYS = 30  # campaigns with an event so recent get their summary read
 MOST_CALLS = 500  # of the feed in one run: a busy account must not keep it for ever
 REFUSED = (400, 401, 403, 404, 429)  # answers for which the feed has given nothing out
@@ -181,6 +183,8 @@ def _read_days(api: Api, night: Night, source: List, first: date, until: date) -
     try:
         return _ask_days(api, night, source, {"date_from": first, "date_to": until}, one_day)
     except _Doubtful as doubt:
+        if one_day and _more_in_more_days(api, night, source, first, len(doubt.rows)):
+            return Found(doubt.rows)
         if one_day:
             return _read_day(api, night, source, first, doubt.rows)
     middle = first + (until - first) // 2
@@ -197,6 +201,22 @@ def _ask_days(
         source.table.key_of,
         f"{source.path} {' '.join(texts.values())}",
     )
+
+
+def _more_in_more_days(api: Api, night: Night, source: List, day: date, rows: int) -> bool:
+    """Whether more days give more rows: then so many are not the vendor's cap."""
+    if api.learnt.get(f"{source.path}: no more than") == rows:
+        return False
+    today = night.now.astimezone(zone_of(night)).date()
+    for days in map(timedelta, MORE_DAYS):
+        until = max(day + timedelta(1), min(day + days, today))
+        query = {"date_from": str(day - days), "date_to": str(until)}
+        with suppress(VendorError):  # so many days may be too many
+            page = _page(api, source.path, query, 0, night.settings["page_size"])
+            if len(page.rows) > rows:
+                return True
+    api.learnt[f"{source.path}: no more than"] = rows
+    return False
 
 
 def _read_day(api: Api, night: Night, source: List, day: date, seen: list[Row]) -> Found:
@@ -263,7 +283,7 @@ def _pages(
         elif page.rows:
             stale.append(page)
         if len(stale) == 2:
-            _end_at_repeat(pages, size, one_day=one_day)
+            _end_at_repeat(pages, size, one_day=one_day, longest=api.learnt[source.path])
             return pages
         seen |= keys
     raise AssertionError("a list of finite length has an end")
@@ -284,7 +304,14 @@ def _page(api: Api, path: str, query: Mapping[str, str], number: int, size: int)
         if number > 0:
             raise
         return Page([], 0)
-    return Page(rows_of(reply.body, path), reply.sent)
+    return _taken(api, path, reply)
+
+
+def _taken(api: Api, path: str, reply: Reply) -> Page:
+    """The page of a reply; how many rows the longest had is what the vendor's cap is not below."""
+    rows = rows_of(reply.body, path)
+    api.learnt[path] = max(len(rows), api.learnt.get(path, 0))
+    return Page(rows, reply.sent)
 
 
 def _page_without_size(api: Api, path: str, asked: Mapping[str, Any]) -> Page:
@@ -295,17 +322,20 @@ def _page_without_size(api: Api, path: str, asked: Mapping[str, Any]) -> Page:
             raise
         return Page([], 0)
     api.learnt["no_size"] = True
-    return Page(rows_of(reply.body, path), reply.sent)
+    return _taken(api, path, reply)
 
 
-def _end_at_repeat(pages: list[Page], size: int, *, one_day: bool) -> None:
+def _end_at_repeat(pages: list[Page], size: int, *, one_day: bool, longest: int) -> None:
     """Nothing new comes: there is no paging, or the last page is given for every number behind.
 
-    Raises _Doubtful unless the rows can be trusted to be all there are.
+    Raises _Doubtful unless the rows can be trusted to be all there are. `longest`: the rows of the
+    longest reply of this list in this run.
     """
     rows = [row for page in pages for row in page.rows]
     if len(pages) > 1:
         trusted = len(pages[-1].rows) < len(pages[0].rows)  # a short page is the last
+    elif len(rows) < longest:
+        trusted = True  # a reply was cut no shorter than that
     elif one_day:
         trusted = len(rows) not in (*CAPS, size)
     else:  # fewer than any cap, or more than the largest
@@ -411,52 +441,70 @@ def _journal(work_dir: Path) -> Journal:
 
 
 def recent_activities(api: Api, night: Night) -> Iterator[Slice]:
-    """Replies kept from an earlier night, then the feed until it has nothing more to give."""
+    """Replies kept from an earlier night, then the feed until it has nothing more to give.
+
+    The vendor gives a reply once: one that makes no table waits on the disk, and is tried each
+    night. Those behind it are loaded, and again behind it when it is: the newest version stays.
+    """
     if not night.settings["read_recent"]:
         return
     assert night.work_dir
     journal = _journal(night.work_dir)
     kept, known = set(journal.names()), night.state("recent_activities").get("loaded", [])
     loaded = [name for name in known if name in kept]
-    for name, body in journal.replies(loaded).items():
-        loaded.append(name)
-        yield _recent_slice(night, journal, name, body, loaded)
-    largest = 0
-    before: Any = None
+    waiting: list[str] = []
+    for name, body in _replies(api, journal, night.now, loaded):
+        try:
+            piece = _recent_slice(night, body, loaded if waiting else [*loaded, name])
+        except VendorError as error:
+            if isinstance(error, TypeChanged) and not night.settings.get("put_aside"):
+                waiting.append(_told_to_wait(name, error))
+                continue
+            journal.spoil(name)
+            raise VendorError(
+                f"{error}; the reply is set aside as {name}.unreadable, the next run reads "
+                "activities from start_date in its place"
+            ) from error
+        loaded = piece.state["loaded"]
+        night.states["recent_activities"] = piece.state
+        yield piece
+    yield Slice({}, {"loaded": loaded}, "drained", held=tuple(waiting))
+
+
+def _told_to_wait(name: str, error: TypeChanged) -> str:
+    return (
+        f"recentActivities: {error}; the whole reply waits as {name}.reply. Set [sources.inwise] "
+        "put_aside = true to go on without this record"
+    )
+
+
+def _replies(
+    api: Api, journal: Journal, now: datetime, loaded: Sequence[str]
+) -> Iterator[tuple[str, Any]]:
+    yield from journal.replies(loaded).items()
+    largest, before = 0, None
     for number in range(MOST_CALLS):
-        name, body = _ask_once(api, journal, night.now, number)
-        loaded.append(name)
-        if body == [] or body == before:
-            break
-        yield _recent_slice(night, journal, name, body, loaded)
-        if len(body) < largest:  # less than a full reply: nothing was left behind it
-            break
+        name, body = _ask_once(api, journal, now, number)
+        yield name, body
+        # less than a full reply: nothing was left behind it
+        if body == [] or body == before or len(body) < largest:
+            return
         largest, before = len(body), body
-    yield Slice({}, {"loaded": list(loaded)}, "drained")
 
 
-def _recent_slice(night: Night, journal: Journal, name: str, body: Any, loaded: list[str]) -> Slice:
-    """The rows of one reply. One that cannot be loaded is set aside, or each night would fail on
-    it; what it held is then read from the activities."""
-    try:
-        rows = _timed(rows_of(body, "recentActivities"), "action_date", zone_of(night))
-        campaigns = _with_campaigns(night, "recent_activities", rows, "action_date")
-        state = {"loaded": list(loaded), "campaigns": campaigns}
-        latest = {RECENT.key_of(row): row for row in rows}
-        piece = Slice({RECENT: list(latest.values())}, state, f"{len(rows)} changes")
-        _refuse_unloadable(piece, put_aside=night.settings.get("put_aside", False))
-    except VendorError as error:
-        journal.spoil(name)
-        raise VendorError(
-            f"{error}; the reply is set aside as {name}.unreadable, the next run reads activities "
-            "from start_date in its place"
-        ) from error
-    night.states["recent_activities"] = state
+def _recent_slice(night: Night, body: Any, loaded: list[str]) -> Slice:
+    """The rows of one reply. Raises TypeChanged where they make no table."""
+    rows = _timed(rows_of(body, "recentActivities"), "action_date", zone_of(night))
+    campaigns = _with_campaigns(night, "recent_activities", rows, "action_date")
+    state = {"loaded": list(loaded), "campaigns": campaigns}
+    latest = {RECENT.key_of(row): row for row in rows}
+    piece = Slice({RECENT: list(latest.values())}, state, f"{len(rows)} changes")
+    _refuse_unloadable(piece, put_aside=night.settings.get("put_aside", False))
     return piece
 
 
 def _refuse_unloadable(piece: Slice, *, put_aside: bool) -> None:
-    """Raises TypeChanged where the load would: behind it nobody could set the reply aside."""
+    """Raises TypeChanged where the load would: behind it nobody could let the reply wait."""
     left = without_bad(piece, {}, "")[0] if put_aside else piece
     arrow(RECENT, left.rows[RECENT], {})
 

@@ -178,6 +178,7 @@ MISUSE = {
     ("run", "nobody"): "no vendor",
     ("run", "--accept-shrink", "nobody:1"): "no vendor",
     ("run", "dialer", "--accept-shrink", "vonage"): "off",
+    ("run", "--accept-shrink", "koreai:"): "names no campaign",
     ("backfill", "koreai", "--since", "2026-01-01"): "no time filter",
     ("backfill", "avaamo", "--since", "2020-01-01"): "keeps",
     ("backfill", "vonage", "--since", "soon"): "must be a date",

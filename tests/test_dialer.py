@@ -255,6 +255,42 @@ def test_leads_that_shrank_are_held_until_accepted(home: House, fake: DialerFake
     assert home.sql(current) == []
 
 
+def test_leads_that_move_out_of_a_campaign_that_is_held_are_open_once(
+    home: House, fake: DialerFake
+) -> None:
+    left, joined = fake.add_campaign("Left", leads=30), fake.add_campaign("Joined", leads=30)
+    home.run(now=NOW)
+    moved = fake.leads_of(left)[:20]
+    for lead in moved:
+        lead["campaign_id"] = joined
+    fake.recount()
+    spans = (
+        "select campaign_id, _dlt_valid_from, _dlt_valid_to from dialer.leads "
+        f"where id = '{moved[0]['id']}' order by 2"
+    )
+    for number in (1, 2):
+        assert home.run(now=NOW + number * DAY) == 1
+        first, second = home.sql(spans)
+        assert (first[0], second[0]) == (left, joined)
+        assert first[2] == second[1]
+        assert second[2] is None
+        open_ids = home.sql(
+            "select count(*), count(distinct id) from dialer.leads where _dlt_valid_to is null"
+        )
+        assert open_ids == [(60, 60)]
+    before = home.sql(spans)
+    assert home.run(now=NOW + 2 * DAY, accept_shrink={"dialer": frozenset({left})}) == 0
+    assert home.sql(spans) == before
+
+
+def test_a_campaign_that_is_accepted_and_not_there_is_told(home: House, fake: DialerFake) -> None:
+    key = fake.add_campaign("A", leads=3)
+    home.run(now=NOW, accept_shrink={"dialer": frozenset({key, "NOPE"})})
+    told = home.board.vendors["dialer"].warnings
+    assert "--accept-shrink dialer:NOPE: it has no such list" in told
+    assert not any(f"dialer:{key}" in each for each in told)
+
+
 def test_leads_of_a_large_campaign_that_went_are_closed_on_the_third_day(fake: DialerFake) -> None:
     gone = fake.add_campaign("Gone", leads=25)
     reader = Reader(fake)
@@ -289,6 +325,39 @@ def test_a_campaign_that_is_listed_and_refused_is_an_error(fake: DialerFake) -> 
     fake.max_page_size, fake.page_size_over_max = 10, "error"
     with pytest.raises(VendorError, match=r"leads: HTTP 400 \(The information sent is invalid"):
         Reader(fake).night()
+
+
+def test_one_campaign_that_is_listed_and_refused_stays_as_it_was_and_stops_no_other(
+    house: MakeHouse,
+) -> None:
+    class Strict(DialerFake):
+        refused = ""
+
+        def answer(self, ask: Ask) -> Answer:
+            if self.refused and ask.path.endswith(f"/{self.refused}/leads"):
+                return Answer({"message": "Not found."}, 404)
+            return super().answer(ask)
+
+    with Strict() as fake:
+        fake.seed(40)
+        bad, good = fake.add_campaign("Bad", leads=3), fake.add_campaign("Good", leads=3)
+        home = house(fake, **FAST)
+        assert home.run() == 0
+        fake.refused = bad
+        fake.add_lead(bad)
+        fake.add_lead(good)
+        fake.recount()
+        fake.add_call()
+        assert home.run() == 1
+        (held,) = home.board.vendors["dialer"].held
+        assert f"leads of campaign {bad}" in held
+        assert "404" in held
+        counts = (
+            "select campaign_id, count(*) from dialer.leads where _dlt_valid_to is null "
+            f"and campaign_id in ('{bad}', '{good}') group by 1 order by count(*)"
+        )
+        assert home.sql(counts) == [(bad, 3), (good, 4)]
+        assert_table(home, "dialer", "lead_history", fake.expected()["lead_history"])
 
 
 def test_a_page_key_whose_lead_was_deleted_may_be_refused_once(fake: DialerFake) -> None:

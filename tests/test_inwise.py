@@ -67,6 +67,33 @@ def test_a_day_cut_at_the_cap_is_read_campaign_by_campaign(
     assert_holds(home, fake)
 
 
+@pytest.mark.parametrize("rows", [100, 1000])
+def test_as_many_rows_as_a_cap_are_believed_where_more_days_give_more(
+    house: MakeHouse, fake: InwiseFake, rows: int
+) -> None:
+    fake.paging = False
+    for days, count in ((2, rows), (20, 7), (40, rows - 7)):
+        for _ in range(count):
+            fake.add_sent(campaign_id=1, date_sent=fake.local(fake.now() - timedelta(days=days)))
+    home = house(fake)
+    assert home.run() == 0, home.error("inwise")
+    assert_holds(home, fake)
+    assert len(fake.asked("sentEmails$")) < 100
+
+
+def test_a_week_without_pages_is_not_asked_for_in_crumbs(
+    house: MakeHouse, fake: InwiseFake
+) -> None:
+    fake.paging = False
+    for hours in range(7 * 24):
+        for _ in range(4):
+            fake.add_sent(campaign_id=1, date_sent=fake.local(fake.now() - timedelta(hours=hours)))
+    home = house(fake)
+    assert home.run() == 0, home.error("inwise")
+    assert_holds(home, fake)
+    assert len(fake.asked("sentEmails$")) < 80
+
+
 def test_a_cut_that_no_question_can_resolve_is_an_error(house: MakeHouse, fake: InwiseFake) -> None:
     fake.paging, fake.cap = False, 100
     noon = fake.now() - timedelta(days=2)
@@ -304,22 +331,28 @@ def test_a_reply_that_cannot_be_read_is_kept_aside_and_made_good(
     assert_holds(home, fake)
 
 
-def test_a_record_of_the_feed_that_cannot_be_loaded_stops_one_night_only(
+def test_a_reply_of_the_feed_with_a_bad_record_waits_until_it_is_put_aside(
     house: MakeHouse, fake: InwiseFake
 ) -> None:
-    fake.seed(20)
+    """The vendor gives it once. What comes behind it is loaded, and stays the newest."""
     home = house(fake)
-
-    def poison(rows: Any) -> Any:
-        return [row | {"ip": ["1", "2"]} for row in rows]
-
-    fake.rewrites = [(FEED, poison)]
-    assert home.run() == 1
-    assert "recent_activities.ip" in home.error("inwise")
-    assert "set aside" in home.error("inwise")
-    fake.rewrites = []
+    changed, bad = (fake.add_activity(action_type=kind) for kind in ("emailOpened", "emailClicked"))
+    newer = changed | {"remarks": "newer"}
+    replies = [[changed, bad | {"ip": ["1", "2"]}], [newer], []]
+    fake.rewrites = [(FEED, lambda _rows: replies.pop(0) if replies else [])]
+    remarks = "select id, remarks from inwise.recent_activities"
+    for _ in range(2):
+        assert home.run() == 1
+        (told,) = home.board.vendors["inwise"].held
+        assert "recent_activities.ip" in told
+        assert "put_aside = true" in told
+        assert home.sql(remarks) == [(str(changed["id"]), "newer")]
+    home.settings["inwise__put_aside"] = True
     assert home.run() == 0, home.error("inwise")
-    assert_table_of_activities(home, fake)
+    assert home.sql(remarks) == [(str(changed["id"]), "newer")]
+    (rejected,) = home.sql("select key::varchar from ops.rejected")
+    assert str(bad["id"]) in rejected[0]
+    assert undone(home) == []
 
 
 def two_spellings(rows: list[Row]) -> list[Row]:
@@ -332,7 +365,7 @@ def all_bad(rows: list[Row]) -> list[Row]:
 
 
 @pytest.mark.parametrize("poison", [two_spellings, all_bad])
-def test_a_reply_with_more_bad_records_than_are_put_aside_stops_one_night_only(
+def test_a_reply_with_more_bad_records_than_are_put_aside_is_made_good_from_activities(
     house: MakeHouse, fake: InwiseFake, monkeypatch: pytest.MonkeyPatch, poison: Any
 ) -> None:
     monkeypatch.setattr(_rejects, "MOST_ROWS", 3)

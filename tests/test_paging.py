@@ -1,5 +1,6 @@
 """Pages read side by side, moving under the reader: each row once, or an error."""
 
+import itertools
 import random
 from typing import Any
 
@@ -129,6 +130,13 @@ def test_keyed_pages_end_where_no_key_follows(end: str | None) -> None:
         return Page(rows, sent=1), following
 
     assert [p.rows for p in keyed_pages(fetch, "set")] == [[{"id": 1}], [{"id": 2}]]
+
+
+def test_new_keys_over_the_same_rows_are_an_error_and_no_endless_reading() -> None:
+    keys = map(str, itertools.count())
+    rows = [{"id": number} for number in range(5)]
+    with pytest.raises(VendorError, match="under new keys"):
+        keyed_pages(lambda _key: (Page(rows, sent=1), next(keys)), "set")
 
 
 def test_a_key_that_repeats_is_an_error_and_not_an_end() -> None:
