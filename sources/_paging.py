@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any, Literal
 
 from ._api import Api
@@ -22,7 +22,8 @@ from ._replies import Row
 MOST_PAGES = 1_000_000  # of one set; a vendor that says more is not to be believed
 MOST_ROWS = 10**12
 MOST_STALE = 9  # pages in a row that hold nothing new, under keys that are
-READINGS = 6  # of one set, before it counts as never settling
+READINGS = {"all": 12, "last": 6}  # of one set, before it counts as never settling
+SMALLER = 0.83  # each further reading's pages; no two have many edges in common
 
 Key = Callable[[Row], Hashable]
 
@@ -36,6 +37,7 @@ class Page:
     total: int | None = None
     pages: int | None = None
     up_to: datetime | None = None  # the vendor's time of the request, where it says so
+    size: int = 0  # the rows that were asked for
 
     def __post_init__(self) -> None:
         if abs(self.total or 0) > MOST_ROWS:
@@ -70,11 +72,12 @@ def settled(
     `keep="all"` unites the readings (events: what was seen has happened), `"last"` takes the last
     one (snapshots: what is gone is gone). `repeats` counts equal keys as rows of their own.
     `total` stands in where the replies carry none.
-    Raises VendorError when READINGS in a row do not settle.
+    Raises VendorError where so many READINGS do not settle.
     """
     readings: list[list[Page]] = []
     found: list[Counter[Hashable]] = []
-    for _ in range(READINGS):
+    most = READINGS[keep]
+    for _ in range(most):
         pages = read()
         readings.append(pages)
         keys = Counter(key(row) for page in pages for row in page.rows)
@@ -84,7 +87,7 @@ def settled(
         if doubt is None or (len(found) >= agreeing and _all_equal(found[-agreeing:])):
             break
     else:
-        raise VendorError(f"{place}: {READINGS} readings in a row gave different rows ({doubt})")
+        raise VendorError(f"{place}: {most} readings in a row gave different rows ({doubt})")
     kept = [pages] if keep == "last" else readings
     warnings = [f"{place}: {doubt}"] if doubt and "total of" in doubt else []
     if repeats:
@@ -144,13 +147,11 @@ def numbered_pages(
     place: str,
     *,
     first: Page | None = None,
-    beyond: bool = False,
 ) -> list[Page]:
-    """Pages 1, 2, 3… as far as the vendor says there are, several at a time where it permits.
+    """Pages 1, 2, 3… as far as the vendor says there are, several at a time where it permits; while
+    the rows are fewer than the total, on behind the last page until an empty one.
 
-    `first`: page 1, where it was read already. `beyond`: while the rows are fewer than the total,
-    ask on behind the last page until an empty one, for vendors whose page count is not to be
-    trusted.
+    `first`: page 1, where it was read already.
     """
     pages = [first or fetch(1)]
     while len(pages) < (last := pages[-1].pages or 0):
@@ -159,7 +160,7 @@ def numbered_pages(
         numbers = range(len(pages) + 1, last + 1)
         pages += api.together([partial(fetch, number) for number in numbers])
     _refuse_repeats(pages, place)
-    while beyond and pages[-1].rows and sum(len(p.rows) for p in pages) < (pages[0].total or 0):
+    while pages[-1].rows and sum(len(p.rows) for p in pages) < (pages[0].total or 0):
         page = _page_beyond(fetch, len(pages) + 1)
         if page is None or page.rows == pages[-1].rows:
             break
@@ -168,11 +169,19 @@ def numbered_pages(
 
 
 def readings(
-    api: Api, fetch: Callable[[int], Page], place: str, first: Page, *, beyond: bool = False
+    api: Api, fetch: Callable[[int, int], Page], place: str, size: int, first: Page
 ) -> Callable[[], list[Page]]:
-    """Reads the numbered pages each time it is called; page 1 of the first time is there."""
+    """Reads the numbered pages of `fetch(size, number)` each time it is called, the first time with
+    page 1 as it is there, each further time in smaller pages: a vendor that orders equal times anew
+    for each page hides rows at the pages' edges, and then each reading hides others."""
     firsts = iter([first])
-    return lambda: numbered_pages(api, fetch, place, first=next(firsts, None), beyond=beyond)
+    sizes = (max(1, round(size * SMALLER**number)) for number in count())
+
+    def read() -> list[Page]:
+        sized = partial(fetch, next(sizes))
+        return numbered_pages(api, sized, place, first=next(firsts, None))
+
+    return read
 
 
 def _page_beyond(fetch: Callable[[int], Page], number: int) -> Page | None:

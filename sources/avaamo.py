@@ -96,14 +96,14 @@ def connect(settings: Mapping[str, Any], meter: Meter) -> Api:
 def campaign_insights(api: Api, night: Night, window: Window) -> Read | list[Window]:
     """One window of messages."""
     unit, size = night.settings["time_unit"], night.settings["page_size"]
-    fetch = partial(_page, api, window, unit, size)
-    first = fetch(1)
+    fetch = partial(_page, api, window, unit)
+    first = fetch(size, 1)
     parts = parted(window, first, SLICE_ROWS)
     # a vendor that ignores the bounds gives as much for any part: then that is no help
     if parts and _some_inside(first.rows, window):
         return parts
-    read = readings(api, fetch, PATH, first, beyond=True)
-    found = settled(lambda: _without_made_up_total(read(), size), INSIGHTS.key_of, PATH)
+    read = readings(api, fetch, PATH, size, first)
+    found = settled(lambda: _without_made_up_total(read()), INSIGHTS.key_of, PATH)
     return Read(
         {INSIGHTS: found.rows},
         unfinished=_unfinished(found.rows),
@@ -127,15 +127,16 @@ def _page(api: Api, window: Window, unit: str, size: int, number: int) -> Page:
         reply.sent,
         total=field_of(body, "total_entries", int, PATH),
         pages=pages,
+        size=size,
     )
 
 
-def _without_made_up_total(pages: list[Page], size: int) -> list[Page]:
+def _without_made_up_total(pages: list[Page]) -> list[Page]:
     """The page's text has total_entries = per_page * total_pages: that is no total to hold the
     rows against, where they fill all those pages but the last."""
     first, rows = pages[0], sum(len(page.rows) for page in pages)
-    filled = size * (first.pages or 0)
-    if first.total == filled and filled - size < rows < filled:
+    filled = first.size * (first.pages or 0)
+    if first.total == filled and filled - first.size < rows < filled:
         return [replace(page, total=None) for page in pages]
     return pages
 

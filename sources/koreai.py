@@ -156,11 +156,10 @@ def campaigns(api: Api, night: Night) -> Iterator[Slice]:
 
 
 def _discovered(api: Api, night: Night) -> Slice:
-    fetch = partial(_list_page, api, night.settings["account_id"], LIST_LIMIT)
-    first = fetch(1)
-    found = settled(
-        readings(api, fetch, LIST, first, beyond=True), CAMPAIGNS.key_of, LIST, keep="last"
-    )
+    fetch = partial(_list_page, api, night.settings["account_id"])
+    first = fetch(LIST_LIMIT, 1)
+    read = readings(api, fetch, LIST, LIST_LIMIT, first)
+    found = settled(read, CAMPAIGNS.key_of, LIST, keep="last")
     state = night.state(CAMPAIGNS.name)
     verdict = believe(
         night, state, "campaigns", len(found.rows), total=first.total, what="the list of campaigns"
@@ -277,11 +276,11 @@ def _one_campaign(
     api: Api, night: Night, campaign_id: str, stamps: Sequence[Any]
 ) -> Iterator[Slice]:
     """All contacts of a campaign that is listed, or nothing where they are as they were."""
-    fetch = partial(_contacts_page, api, campaign_id, night.settings["page_size"])
-    first = fetch(1)
+    fetch, size = partial(_contacts_page, api, campaign_id), night.settings["page_size"]
+    first = fetch(size, 1)
     if _stands_still(night, campaign_id, [*stamps, first.total]):
         return
-    reading = readings(api, fetch, _place(campaign_id), first, beyond=True)
+    reading = readings(api, fetch, _place(campaign_id), size, first)
     found = settled(reading, _number_and_id, _place(campaign_id), keep="last", repeats=True)
     said = [*stamps, first.total, iso(night.now)]
     yield _kept_or_held(night, campaign_id, found, first.total, said)

@@ -13,7 +13,8 @@ Cursor      the first page's `upTo` (the time of the request), never behind `end
 Changes     ongoing interactions have null durations and come again when they end.
 Limits      "fair usage", 429; the one number in the documents is about 160 a minute.
 Left out    /interactions/ongoing, /agent-activities, /queue-times, /wfm: other questions.
-Assumed     limit=1000 is accepted; bounds are inclusive (a row that comes twice is one either way).
+Assumed     limit=1000 is accepted. Bounds may be inclusive or not: a window begins a millisecond
+            early and ends up to one late.
 """
 
 import time
@@ -135,11 +136,11 @@ def connect(settings: Mapping[str, Any], meter: Meter) -> Api:
 
 def interactions(api: Api, night: Night, window: Window) -> Read | list[Window]:
     """One window of interactions with their channels and events, times in UTC, durations in ms."""
-    fetch = partial(_page, api, window, night.settings["page_size"])
-    first = fetch(1)
+    fetch, size = partial(_page, api, window), night.settings["page_size"]
+    first = fetch(size, 1)
     if parts := parted(window, first, SLICE_ROWS):
         return parts
-    found = settled(readings(api, fetch, PATH, first), INTERACTIONS.key_of, PATH)
+    found = settled(readings(api, fetch, PATH, size, first), INTERACTIONS.key_of, PATH)
     return Read(
         _three_tables(found.rows),
         cursor=min(window.end, first.up_to or window.end),
@@ -150,21 +151,23 @@ def interactions(api: Api, night: Night, window: Window) -> Read | list[Window]:
 
 def _page(api: Api, window: Window, limit: int, number: int) -> Page:
     query = {
-        "start": _text(window.start),
-        "end": _text(window.end + timedelta(microseconds=999)),  # rounded up: both ends are in
+        "start": _text(window.start - timedelta(milliseconds=1)),
+        "end": _text(window.end + timedelta(microseconds=999)),  # rounded up
         "include": "Processed",
         "page": number,
         "limit": limit,
     }
     reply = api.get(PATH, query)
     meta = field_of(reply.body, "meta", dict, PATH)
-    if field_of(meta, "page", int, PATH) != number:
-        raise VendorError(f"{PATH}: page {number} was asked for, page {meta['page']} came")
+    came, pages = field_of(meta, "page", int, PATH), field_of(meta, "pageCount", int, PATH)
+    if came != number and number <= max(pages, 1):
+        raise VendorError(f"{PATH}: page {number} was asked for, page {came} came")
+    rows = rows_of(field_of(reply.body, "items", list, PATH), PATH)
     return Page(
-        rows_of(field_of(reply.body, "items", list, PATH), PATH),
+        rows if came == number else [],  # behind the last page the last one may come again
         reply.sent,
         total=field_of(meta, "totalCount", int, PATH),
-        pages=field_of(meta, "pageCount", int, PATH),
+        pages=pages,
         up_to=_up_to(reply.body),
     )
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sources._api import Api, StaticHeaders
 from sources._errors import VendorError
-from sources._paging import Page, keyed_pages, numbered_pages, settled
+from sources._paging import Page, keyed_pages, numbered_pages, readings, settled
 from sources._replies import Row
 
 
@@ -73,6 +73,25 @@ def test_rows_that_move_while_they_are_read_are_never_lost(
     assert set(range(count)) <= set(seen) <= set(map(by_id, vendor.rows))
 
 
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("anew", ["for each page", "for each request"])
+def test_equal_times_in_another_order_on_each_page_hide_no_row(anew: str, seed: int) -> None:
+    """What a database does that is asked for pages without a second column to sort by."""
+    size, sent = 50, itertools.count(1)
+    rows = [{"id": number, "at": number // 20} for number in range(500)]
+
+    def fetch(size: int, number: int) -> Page:
+        request = next(sent)
+        rng = random.Random(f"{seed} {number if anew == 'for each page' else request}")
+        found = sorted(rows, key=lambda row: (row["at"], rng.random()))
+        found = found[(number - 1) * size : number * size]
+        return Page(found, request, len(rows), -(-len(rows) // size))
+
+    found = settled(readings(api(), fetch, "set", size, fetch(size, 1)), by_id, "set")
+    assert sorted(map(by_id, found.rows)) == list(range(500))
+    assert found.warnings == []
+
+
 def test_the_version_whose_request_was_sent_last_is_the_newest() -> None:
     pages = [Page([{"id": 1, "v": "new"}], sent=2), Page([{"id": 1, "v": "old"}], sent=1)]
     found = settled(lambda: pages, by_id, "set")
@@ -117,7 +136,7 @@ def test_pages_beyond_a_page_count_that_is_too_small_are_read() -> None:
         page = vendor.fetch(number)
         return Page(page.rows, page.sent, total=9, pages=3)
 
-    found = settled(lambda: numbered_pages(api(), fetch, "set", beyond=True), by_id, "set")
+    found = settled(lambda: numbered_pages(api(), fetch, "set"), by_id, "set")
     assert len(found.rows) == 9
 
 
