@@ -36,6 +36,7 @@ def believe(
     before = counts.get(name, 0)
     days = set(doubted.pop(name, []))
     shrunk = before >= SMALL and count * 2 < before
+    shrunk = shrunk or (before > 0 == count and bool(total))  # the vendor itself says otherwise
     if shrunk and not night.accept_shrink & {name, "*"}:
         if total in (None, count):
             days.add(f"{night.now:%Y-%m-%d}")

@@ -255,6 +255,21 @@ def test_leads_that_shrank_are_held_until_accepted(home: House, fake: DialerFake
     assert home.sql(current) == []
 
 
+def test_no_leads_of_a_small_campaign_are_not_believed_against_the_vendors_own_total(
+    home: House, fake: DialerFake
+) -> None:
+    key = fake.add_campaign("Small", leads=4)
+    home.run(now=NOW)
+    fake.rewrites = [("/leads$", lambda _body: {"data": None})]
+    assert home.run(now=NOW + DAY) == 1
+    assert f"--accept-shrink dialer:{key}" in home.board.vendors["dialer"].held[0]
+    assert home.sql("select count(*) from dialer.leads where _dlt_valid_to is null") == [(4,)]
+    fake.rewrites = []
+    fake.empty_campaign(key)
+    assert home.run(now=NOW + DAY) == 0
+    assert home.sql("select count(*) from dialer.leads where _dlt_valid_to is null") == [(0,)]
+
+
 def test_leads_that_move_out_of_a_campaign_that_is_held_are_open_once(
     home: House, fake: DialerFake
 ) -> None:
