@@ -173,9 +173,9 @@ def _accepted(config: Config, words: list[str]) -> dict[str, frozenset[str]]:
     """`--accept-shrink` words by vendor; no campaign means all of them."""
     accepted: dict[str, frozenset[str]] = {}
     for word in words:
-        vendor, _, campaign = word.partition(":")
+        vendor, colon, campaign = word.partition(":")
         configuration.wanted(config, [vendor], f"named by --accept-shrink {word}")
-        if word.endswith(":"):
+        if colon and not campaign:
             raise ConfigError(f"--accept-shrink {word} names no campaign; all of them: {vendor}")
         accepted[vendor] = accepted.get(vendor, frozenset()) | {campaign or "*"}
     return accepted

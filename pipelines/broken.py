@@ -20,7 +20,8 @@ from .replaced import remove_added, remove_earlier
 
 def make_ready(config: Config, connection: warehouse.Connection, tag: str | None, say: Say) -> None:
     """The work file as a run may build on it. A vendor is put back where a load of it did not end
-    that this run does not read again: its mark has another tag (of a backfill, in a night)."""
+    that this run does not read again: its mark has another tag (of a backfill, in a night); where
+    `tag` is None, any such load."""
     records.close_interrupted_runs(connection)
     for name in catalog.NAMES:
         warehouse.make_tables(connection, catalog.vendor(name))

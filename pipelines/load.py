@@ -30,6 +30,7 @@ from sources._tables import VERSION, Table, column_hints
 from . import memory, records, warehouse
 from .broken import adding_path, mark, settle
 from .gather import Built
+from .history import close_moved
 from .replaced import remove_earlier, without_unchanged
 
 CONTRACT: TSchemaContractDict = {
@@ -230,12 +231,11 @@ class VendorLoad:
         self._pipeline.load()
 
     def whole(self, endpoint: Endpoint) -> None:
-        """This endpoint has been read to its end: what a broken load left is put right, and what
-        moved from one list to another is closed in the first, also where that was held back."""
+        """This endpoint has been read to its end: what a broken load left is put right."""
         for table in endpoint.tables:
             if table.kept == "history" and table.parent not in (None, *table.key):
                 with self._my_turn():
-                    records.close_earlier(self._connection, self.vendor.name, table)
+                    close_moved(self._connection, self.vendor.name, table)
         if self._broken.pop(endpoint.name + self._tag, None) is not None:
             self._mark(self._broken)
 

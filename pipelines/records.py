@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from sources._rejects import Rejected
-from sources._tables import Table
 
 from . import warehouse
 from .warehouse import Connection
@@ -96,20 +95,6 @@ def has_rows_of(connection: Connection, vendor: str, tables: Iterable[str], load
         ).fetchone()
         for table in tables
     )
-
-
-def close_earlier(connection: Connection, vendor: str, table: Table) -> None:
-    """Of a history, end an open version where a later one of the same key is open."""
-    place = f'"{vendor}"."{table.name}"'
-    key = ", ".join(f'"{name}"' for name in table.key)
-    same = " and ".join(f'earlier."{name}" = later."{name}"' for name in table.key)
-    with warehouse.transaction(connection):
-        connection.execute(
-            f"update {place} as earlier set _dlt_valid_to = later.since from ("
-            f"select {key}, max(_dlt_valid_from) as since from {place} "
-            f"where _dlt_valid_to is null group by all having count(*) > 1) as later "
-            f"where {same} and earlier._dlt_valid_to is null and earlier._dlt_valid_from < since"
-        )
 
 
 def record_rejected(

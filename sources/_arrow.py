@@ -181,8 +181,7 @@ def _array(table: Table, field: str, kind: Kind, values: Sequence[Any]) -> Any:
         return _within_times(_as_kind(inferred, kind))
     except UnicodeEncodeError:
         raise TypeChanged(f"{table.name}.{column_name(field)}: {NO_TEXT}") from None
-    # what pyarrow raises for a value of another kind, or out of range
-    except (ValueError, ArithmeticError, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+    except (ValueError, ArithmeticError, pa.ArrowTypeError, pa.ArrowNotImplementedError):  # misfits
         index = next((i for i, v in enumerate(values) if not _fits(v, kind)), None)
         if index is None:
             raise TypeChanged(f"{table.name}.{column_name(field)}: a value out of range") from None

@@ -141,12 +141,16 @@ def _newest(readings: list[list[Page]], key: Key) -> dict[Hashable, tuple[Row, i
     return latest
 
 
+def is_page(asked: int, came: int, pages: int, place: str) -> bool:
+    """Whether the page that came is the one asked for. Behind the last of them another may come
+    instead; before it, that raises VendorError."""
+    if came != asked and asked <= max(pages, 1):
+        raise VendorError(f"{place}: page {asked} was asked for, page {came} came")
+    return came == asked
+
+
 def numbered_pages(
-    api: Api,
-    fetch: Callable[[int], Page],
-    place: str,
-    *,
-    first: Page | None = None,
+    api: Api, fetch: Callable[[int], Page], place: str, *, first: Page | None = None
 ) -> list[Page]:
     """Pages 1, 2, 3… as far as the vendor says there are, several at a time where it permits; while
     the rows are fewer than the total, on behind the last page until an empty one.

@@ -1,5 +1,6 @@
 """What a reply holds: a field that must be there, rows that must be objects."""
 
+from collections.abc import Set
 from typing import Any, TypeVar
 
 from ._errors import VendorError
@@ -53,10 +54,16 @@ def without(row: Row, name: str) -> Row:
 
 
 def with_ours(row: Row, ours: Row) -> Row:
-    """The row and what its source adds. A field of the vendor's that has a name of ours and says
-    something else goes on as `vendor_NAME`."""
-    theirs = {name: row[name] for name in ours.keys() & row.keys() if row[name] != ours[name]}
-    return row | {f"vendor_{name}": value for name, value in theirs.items()} | ours
+    """The row and what its source adds, as `make_room` where the vendor says something else."""
+    row = dict(row)
+    make_room(row, {name for name in ours.keys() & row.keys() if row[name] != ours[name]})
+    return row | ours
+
+
+def make_room(row: Row, ours: Set[str]) -> None:
+    """A field of the vendor's that has a name of ours goes on as `vendor_NAME`."""
+    for name in ours & row.keys():
+        row[f"vendor_{name}"] = row.pop(name)
 
 
 _KINDS: dict[type, str] = {

@@ -11,7 +11,7 @@ from typing import Any
 
 from ._endpoints import Night
 
-SMALL = 20  # lists shorter than this may come and go
+SMALL = 20  # lists shorter than this may come and go, where the vendor's own total agrees
 AGREEING_DAYS = 3  # the day it shrank and two more
 
 
@@ -35,8 +35,8 @@ def believe(
     doubted = dict(state.get("doubted", {}))
     before = counts.get(name, 0)
     days = set(doubted.pop(name, []))
-    shrunk = before >= SMALL and count * 2 < before
-    shrunk = shrunk or (before > 0 == count and bool(total))  # the vendor itself says otherwise
+    is_contradicted = before and total and not count
+    shrunk = is_contradicted or (before >= SMALL and count * 2 < before)
     if shrunk and not night.accept_shrink & {name, "*"}:
         if total in (None, count):
             days.add(f"{night.now:%Y-%m-%d}")

@@ -551,7 +551,7 @@ def call_key(row: Row) -> str:
 
     That is the SHA-256 in hex of `json.dumps([timestamp, campaign_name, lead_number,
     agent_extension])` in UTF-8, with the timestamp in whole seconds and with Python's defaults: a
-    blank after each comma, what is not ASCII as \\uXXXX. Different calls may share it.
+    blank after each comma, what is not ASCII as \\u and four digits. Different calls may share it.
     """
     if row.get("call_id"):
         return str(row["call_id"])

@@ -454,8 +454,9 @@ def recent_activities(api: Api, night: Night) -> Iterator[Slice]:
     loaded = [name for name in known if name in kept]
     waiting: list[str] = []
     for name, body in _replies(api, journal, night.now, loaded):
+        done = loaded if waiting else [*loaded, name]
         try:
-            piece = _recent_slice(night, body, loaded if waiting else [*loaded, name])
+            piece = _recent_slice(night, body, done)
         except VendorError as error:
             if isinstance(error, TypeChanged) and not night.settings.get("put_aside"):
                 waiting.append(_told_to_wait(name, error))
@@ -465,7 +466,7 @@ def recent_activities(api: Api, night: Night) -> Iterator[Slice]:
                 f"{error}; the reply is set aside as {name}.unreadable, the next run reads "
                 "activities from start_date in its place"
             ) from error
-        loaded = piece.state["loaded"]
+        loaded = done
         night.states["recent_activities"] = piece.state
         yield piece
     yield Slice({}, {"loaded": loaded}, "drained", held=tuple(waiting))
@@ -496,7 +497,7 @@ def _recent_slice(night: Night, body: Any, loaded: list[str]) -> Slice:
     """The rows of one reply. Raises TypeChanged where they make no table."""
     rows = _timed(rows_of(body, "recentActivities"), "action_date", zone_of(night))
     campaigns = _with_campaigns(night, "recent_activities", rows, "action_date")
-    state = {"loaded": list(loaded), "campaigns": campaigns}
+    state = {"loaded": loaded, "campaigns": campaigns}
     latest = {RECENT.key_of(row): row for row in rows}
     piece = Slice({RECENT: list(latest.values())}, state, f"{len(rows)} changes")
     _refuse_unloadable(piece, put_aside=night.settings.get("put_aside", False))

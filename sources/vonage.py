@@ -27,8 +27,8 @@ from ._api import Api, Login, StaticHeaders
 from ._endpoints import Finding, Night, Read, Vendor, Window, Windowed
 from ._errors import VendorError
 from ._meter import Meter
-from ._paging import Page, readings, settled
-from ._replies import Fault, Row, field_of, rows_of, token_of
+from ._paging import Page, is_page, readings, settled
+from ._replies import Fault, Row, field_of, make_room, rows_of, token_of
 from ._tables import Table
 from ._windows import parse_time, parted
 
@@ -160,11 +160,9 @@ def _page(api: Api, window: Window, limit: int, number: int) -> Page:
     reply = api.get(PATH, query)
     meta = field_of(reply.body, "meta", dict, PATH)
     came, pages = field_of(meta, "page", int, PATH), field_of(meta, "pageCount", int, PATH)
-    if came != number and number <= max(pages, 1):
-        raise VendorError(f"{PATH}: page {number} was asked for, page {came} came")
     rows = rows_of(field_of(reply.body, "items", list, PATH), PATH)
     return Page(
-        rows if came == number else [],  # behind the last page the last one may come again
+        rows if is_page(number, came, pages, PATH) else [],
         reply.sent,
         total=field_of(meta, "totalCount", int, PATH),
         pages=pages,
@@ -193,23 +191,17 @@ def _three_tables(items: list[Row]) -> dict[Table, list[Row]]:
         for position, channel in enumerate(_children(item, "channels")):
             for number, event in enumerate(_children(channel, "events")):
                 if not OURS.isdisjoint(event):
-                    _make_room(event)
+                    make_room(event, OURS)
                 event["interaction_guid"] = guid
                 event["channel_position"] = position
                 event["position"] = number
                 events.append(event)
             if not OURS.isdisjoint(channel):
-                _make_room(channel)
+                make_room(channel, OURS)
             channel["interaction_guid"] = guid
             channel["position"] = position
             channels.append(channel)
     return {INTERACTIONS: items, CHANNELS: channels, EVENTS: events}
-
-
-def _make_room(row: Row) -> None:
-    """A field of the vendor's that has a name of ours goes on as `vendor_NAME`."""
-    for name in OURS & row.keys():
-        row[f"vendor_{name}"] = row.pop(name)
 
 
 def _children(row: Row, name: str) -> list[Row]:

@@ -45,7 +45,7 @@ def test_what_stands_on_the_bound_of_two_windows_is_in_one_of_them(house: MakeHo
     with Exclusive() as fake:
         fake.now = lambda: NOW
         for days in range(7):
-            at = MIDNIGHT + timedelta(days=days - 7)  # windows are a week wide
+            at = MIDNIGHT + timedelta(days=days - 7)  # one of seven midnights is a bound
             fake.add_interaction(start=at, processed_at=at, duration=0)
         loaded(house, fake)
 
