@@ -44,6 +44,7 @@ def work(config: Config, job: Job, load: VendorLoad, progress: Progress) -> None
 
 def _load_vendor(config: Config, job: Job, load: VendorLoad, progress: Progress) -> None:
     """Slices are read and built in a thread of their own, and loaded here in their order."""
+    lists = _lists(load)
     read = _read_vendor(config, job, load, progress.meter)
     with closing(ahead(read, progress.meter)) as read_ahead:
         for endpoint, built in read_ahead:
@@ -57,15 +58,15 @@ def _load_vendor(config: Config, job: Job, load: VendorLoad, progress: Progress)
             progress.warnings += map(printable, built.piece.warnings)
             progress.held += map(printable, built.piece.held)
             progress.slice_loaded(progress)
-    progress.warnings += _unknown_lists(job, load)
+    accepted = job.accept_shrink.get(progress.vendor, frozenset()) - {"*"}
+    for name in sorted(accepted - lists - _lists(load)):
+        progress.warnings.append(f"--accept-shrink {progress.vendor}:{name}: it has no such list")
 
 
-def _unknown_lists(job: Job, load: VendorLoad) -> list[str]:
-    """Warnings of lists named by --accept-shrink that the vendor does not have."""
-    vendor = load.vendor.name
-    known = {name for state in load.states().values() for name in state.get("counts", ())}
-    named = job.accept_shrink.get(vendor, frozenset()) - known - {"*"}
-    return [f"--accept-shrink {vendor}:{name}: it has no such list" for name in sorted(named)]
+def _lists(load: VendorLoad) -> set[str]:
+    """The lists that may shrink, by the names that --accept-shrink takes. One that went is
+    forgotten once that is believed."""
+    return {name for state in load.states().values() for name in state.get("counts", ())}
 
 
 def _read_vendor(

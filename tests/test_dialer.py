@@ -306,6 +306,18 @@ def test_a_campaign_that_is_accepted_and_not_there_is_told(home: House, fake: Di
     assert not any(f"dialer:{key}" in each for each in told)
 
 
+def test_a_campaign_that_went_and_is_accepted_is_one_that_was_there(
+    home: House, fake: DialerFake
+) -> None:
+    gone = fake.add_campaign("Gone", leads=25)
+    fake.add_campaign("Stays", leads=3)
+    home.run(now=NOW)
+    del fake.campaigns[gone]
+    assert home.run(now=NOW + DAY, accept_shrink={"dialer": frozenset({gone})}) == 0
+    assert home.sql("select count(*) from dialer.leads where _dlt_valid_to is null") == [(3,)]
+    assert not any("accept-shrink" in each for each in home.board.vendors["dialer"].warnings)
+
+
 def test_leads_of_a_large_campaign_that_went_are_closed_on_the_third_day(fake: DialerFake) -> None:
     gone = fake.add_campaign("Gone", leads=25)
     reader = Reader(fake)
