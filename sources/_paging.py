@@ -22,6 +22,8 @@ from ._replies import Row
 MOST_PAGES = 1_000_000  # of one set; a vendor that says more is not to be believed
 MOST_ROWS = 10**12
 MOST_STALE = 9  # pages in a row that hold nothing new, under keys that are
+FEW = 10  # rows: no vendor cuts an array so short
+ROUND = 50  # a cut array has so many rows, or a multiple
 READINGS = {"all": 12, "last": 6}  # of one set, before it counts as never settling
 SMALLER = 0.83  # each further reading's pages; no two have many edges in common
 
@@ -223,3 +225,38 @@ def keyed_pages(fetch: Callable[[Any], tuple[Page, Any]], place: str) -> list[Pa
         stale = stale + 1 if len(contents) == before else 0
         if stale > MOST_STALE:
             raise VendorError(f"{place}: the pages repeat under new keys: it would never end")
+
+
+def uncut(
+    fetch: Callable[[int, int], list[Row]],
+    start: int,
+    end: int,
+    rows: list[Row],
+    *,
+    size: int,
+    place: str,
+    longest: int = 0,
+) -> list[Row]:
+    """All rows of the seconds from `start` to `end`, answered with `rows` in an array that has no
+    pages and may be cut at any number; `fetch` asks for a part of them.
+
+    An array shorter than another one (`longest`) was not cut, unless its length is the size asked
+    for or a round one. Any other is halved, until its parts prove that nothing was cut off.
+    """
+    looks_cut = len(rows) > 0 and (len(rows) >= size or len(rows) % ROUND == 0)
+    longest = max(longest, len(rows))
+    if not looks_cut and len(rows) < max(longest, FEW):
+        return rows
+    if end - start > 1:
+        middle = (start + end) // 2
+        return [
+            row
+            for half in ((start, middle), (middle, end))
+            for row in uncut(fetch, *half, fetch(*half), size=size, place=place, longest=longest)
+        ]
+    if looks_cut:
+        raise VendorError(
+            f"{place}: {len(rows)} rows in one second, in an array without a key for more: it "
+            "cannot be known whether that is all; set a larger page_size"
+        )
+    return rows

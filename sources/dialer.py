@@ -24,7 +24,6 @@ Assumed     1,000 rows a page are accepted. A null where a list belongs is an em
             it so); the totals and the shrink rule stand behind it.
 """
 
-import hashlib
 import json
 import time
 from collections import Counter
@@ -38,10 +37,11 @@ from urllib.parse import quote
 from . import _json
 from ._api import Api, Login, StaticHeaders, T
 from ._arrow import why_not
+from ._calls import call_key, numbered, seconds
 from ._endpoints import REQUIRED, Finding, Listed, Night, Read, Slice, Vendor, Window, Windowed
 from ._errors import VendorError
 from ._meter import Meter
-from ._paging import Found, Page, keyed_pages, settled
+from ._paging import Found, Page, keyed_pages, settled, uncut
 from ._replies import Fault, Row, field_of, rows_of, token_of, with_ours, without
 from ._snapshots import believe
 from ._tables import Table
@@ -51,8 +51,6 @@ STATUS = "/api/v2/reports/campaigns/leads/status"
 HISTORY_PATH = "/api/v2/reports/campaigns/leads/history"
 QUEUE_STATUS = "/callcenter/queues/status"
 ARRAY = object()  # in place of the key of a next page
-FEW = 10  # rows: no vendor cuts an array so short
-ROUND = 50  # a cut array has so many rows, or a multiple
 NAMED = 5  # campaigns in a warning
 
 CAMPAIGNS = Table(
@@ -493,7 +491,8 @@ def lead_history(api: Api, night: Night, window: Window) -> Read:
         return readings[-1]
 
     settled(read_pages, call_key, HISTORY_PATH, repeats=True)
-    rows = _calls(readings)
+    calls = numbered(readings, HISTORY.fields)
+    rows = [with_ours(_call(row), {"call_key": key}) for key, row in calls]
     _check_unit(_times(rows), start, end)
     return Read({HISTORY: rows})
 
@@ -501,7 +500,12 @@ def lead_history(api: Api, night: Night, window: Window) -> Read:
 def _history_pages(api: Api, size: int, start: int, end: int) -> list[Page]:
     first, key = _history(api, size, start, end)
     if key is ARRAY:
-        return [Page(_unpaged(api, size, start, end, first.rows), first.sent)]
+
+        def fetch(since: int, until: int) -> list[Row]:
+            return _history(api, size, since, until)[0].rows
+
+        rows = uncut(fetch, start, end, first.rows, size=size, place=HISTORY_PATH)
+        return [Page(rows, first.sent)]
     return keyed_pages(
         lambda start_key: _history(api, size, start, end, start_key) if start_key else (first, key),
         HISTORY_PATH,
@@ -518,113 +522,9 @@ def _history(api: Api, size: int, start: int, end: int, start_key: Any = None) -
     return Page(rows_of(rows, HISTORY_PATH), reply.sent), key
 
 
-def _unpaged(
-    api: Api, size: int, start: int, end: int, rows: list[Row], longest: int = 0
-) -> list[Row]:
-    """All rows of a span that was answered with `rows` in an array, which may be cut at any number.
-
-    An array shorter than another one (`longest`) was not cut, unless its length is the size asked
-    for or a round one. Any other is halved, until its parts prove that nothing was cut off.
-    """
-    looks_cut = len(rows) > 0 and (len(rows) >= size or len(rows) % ROUND == 0)
-    longest = max(longest, len(rows))
-    if not looks_cut and len(rows) < max(longest, FEW):
-        return rows
-    if end - start > 1:
-        middle = (start + end) // 2
-        halves = ((start, middle), (middle, end))
-        return [
-            row
-            for half in halves
-            for row in _unpaged(api, size, *half, _history(api, size, *half)[0].rows, longest)
-        ]
-    if looks_cut:
-        raise VendorError(
-            f"{HISTORY_PATH}: {len(rows)} calls in one second, in an array without a key for "
-            "more: it cannot be known whether that is all; set a larger page_size"
-        )
-    return rows
-
-
-def call_key(row: Row) -> str:
-    """What makes a call the same call: its `call_id`, else what is known of it.
-
-    That is the SHA-256 in hex of `json.dumps([timestamp, campaign_name, lead_number,
-    agent_extension])` in UTF-8, with the timestamp in whole seconds and with Python's defaults: a
-    blank after each comma, what is not ASCII as \\u and four digits. Different calls may share it.
-    """
-    if row.get("call_id"):
-        return str(row["call_id"])
-    names = ("campaign_name", "lead_number", "agent_extension")
-    values = [row.get(name) for name in names]
-    texts = [str(value) if type(value) is int else value for value in values]
-    return hashlib.sha256(json.dumps([_seconds(row), *texts], default=str).encode()).hexdigest()
-
-
-def _seconds(row: Row) -> int | None:
-    """The call's time in whole seconds; some tenants send milliseconds [T]. None where it is no
-    number: such a row makes no table."""
-    moment = row.get("timestamp")
-    if not isinstance(moment, int | float) or isinstance(moment, bool):
-        return None
-    try:
-        return int(moment / 1000 if abs(moment) > 1e11 else moment)
-    except OverflowError:
-        return None
-
-
-def _times(rows: Sequence[Row]) -> list[int]:
-    return [time for row in rows if (time := _seconds(row)) is not None]
-
-
-def _calls(readings: Sequence[Sequence[Page]]) -> list[Row]:
-    """Each call once, under its key, as it was in the last reading that has the key.
-
-    Different calls that share a key are numbered by their content: the key itself, `#2`, `#3`…
-    Different they are on one page, or where two readings saw both; else it is one call that changed
-    while it was read.
-    """
-    latest: dict[str, dict[str, Row]] = {}
-    before: dict[str, set[str]] = {}
-    for pages in readings:
-        for key, seen in _by_key(pages).items():
-            twins = {content: row for page in seen for content, row in page.items()}
-            on_one_page = max(seen, key=len)
-            again = twins.keys() & before.get(key, set())
-            before[key] = set(twins)
-            if len(twins) > len(on_one_page):
-                one = on_one_page if len(on_one_page) > 1 else seen[-1]
-                twins = {content: twins[content] for content in again} or one
-            latest[key] = twins
-    return [
-        with_ours(_call(row), {"call_key": f"{key}#{number}" if number > 1 else key})
-        for key, twins in latest.items()
-        for number, (_, row) in enumerate(sorted(twins.items()), 1)
-    ]
-
-
-def _by_key(pages: Sequence[Page]) -> dict[str, list[dict[str, Row]]]:
-    """Of each key, what each page in turn says: its calls by their content."""
-    found: dict[str, list[dict[str, Row]]] = {}
-    for page in pages:
-        here: dict[str, dict[str, Row]] = {}
-        for row in page.rows:
-            content = "" if row.get("call_id") else _content(row)
-            here.setdefault(call_key(row), {})[content] = row
-        for key, calls in here.items():
-            found.setdefault(key, []).append(calls)
-    return found
-
-
-def _content(row: Row) -> str:
-    """What a call says, documented fields first: a new field changes no order among twins."""
-    known = {name: value for name, value in row.items() if name in HISTORY.fields}
-    return _json.content_of([known, row])
-
-
 def _call(row: Row) -> Row:
     """The row with `agent_history` as the list that it is, where it came as JSON text [T]."""
-    if _seconds(row) is None:
+    if seconds(row) is None:
         return {"": Fault(f"{HISTORY_PATH}: a row has no 'timestamp' that is a number")} | row
     told = row.get("agent_history")
     if not isinstance(told, str):
@@ -633,6 +533,10 @@ def _call(row: Row) -> Row:
         return row | {"agent_history": json.loads(told)}
     except (ValueError, RecursionError):
         return row
+
+
+def _times(rows: Sequence[Row]) -> list[int]:
+    return [time for row in rows if (time := seconds(row)) is not None]
 
 
 def _check_unit(times: Sequence[int], start: int, end: int) -> None:

@@ -8,9 +8,9 @@ Time filter `date_from` and `date_to`, days in the account's local time; without
             silently answers for the last 7 days, so both are always sent. Whether `date_to` is
             part of the span is not said: the day after the last is sent, the merge absorbs it.
 Paging      `page_index`, whether from 0 or 1 is not said; 100 rows, at most 1,000; the size
-            parameter's name is not said and may be ignored. `_pages` is right under all readings.
+            parameter's name is not said and may be ignored. `_days` is right under all readings.
 Times       local, without a zone, to the minute: the text is kept beside the converted time.
-Feed        recentActivities gives each change ONCE. See `_journal`; it is never retried. A reply
+Feed        recentActivities gives each change ONCE. See `_feed`; it is never retried. A reply
             that was lost on the wire is made good from `activities`, read from start_date once.
 Changes     activities arrive late; sent mails may bounce later (an activity, the row stays).
 Left out    two more "Recent" methods that the page mentions and does not name; the webhook.
@@ -18,37 +18,32 @@ Assumed     `date_to` and `page_size` by name; ids of recent activities are thos
             or another sequence: they have a table of their own.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
-from itertools import count
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from . import _api
-from ._api import Api, Reply, StaticHeaders
+from ._api import Api, StaticHeaders
 from ._arrow import TypeChanged, arrow
+from ._days import Days, read_days
 from ._endpoints import Finding, Listed, Night, Read, Slice, State, Vendor, Window, Windowed
-from ._errors import Stopped, VendorError
+from ._errors import VendorError
+from ._feed import replies
 from ._journal import Journal
-from ._json import is_storable, loads
+from ._json import is_storable
 from ._meter import Meter
-from ._paging import Found, Page, settled
 from ._rejects import without_bad
 from ._replies import Row, rows_of
 from ._tables import Kind, Table
 from ._windows import first_instant, iso, parse_time, tiles
 
 BASE = "/campaigns/email"
-CAPS = (100, 1000)  # rows of one reply: the documented default and maximum
+RECENT_PATH = f"{BASE}/recentActivities"
 STEP = timedelta(days=7)
-MORE_DAYS = (7, 30, 90)  # asked on both sides of a day, to learn what is no cap
 ACTIVE_DAYS = 30  # campaigns with an event so recent get their summary read
-MOST_CALLS = 500  # of the feed in one run: a busy account must not keep it for ever
-REFUSED = (400, 401, 403, 404, 429)  # answers for which the feed has given nothing out
 
 SENT = Table(
     "sent_emails",
@@ -153,8 +148,12 @@ class List:
     def read(self, api: Api, night: Night, window: Window) -> Read:
         """The events of one window's local days."""
         zone = zone_of(night)
-        first, last = (moment.astimezone(zone).date() for moment in (window.start, window.end))
-        found = _read_days(api, night, self, first, last + timedelta(days=1))
+        first, last, today = (
+            moment.astimezone(zone).date() for moment in (window.start, window.end, night.now)
+        )
+        size, campaigns = night.settings["page_size"], known_campaigns(night).keys()
+        days = Days(api, self.path, self.table, size, today, campaigns)
+        found = read_days(days, first, last + timedelta(days=1))
         rows = _timed(found.rows, self.time, zone)
         return Read(
             {self.table: rows},
@@ -166,182 +165,6 @@ class List:
 SENT_LIST = List("sent_emails", f"{BASE}/sentEmails", SENT, "date_sent")
 UNDELIVERED_LIST = List("undelivered", f"{BASE}/undelivered", UNDELIVERED, "create_date")
 ACTIVITY_LIST = List("activities", f"{BASE}/activities", ACTIVITIES, "action_date")
-
-
-class _Doubtful(Exception):
-    """A reply that may have been cut at the vendor's cap, and no page that would tell."""
-
-    def __init__(self, rows: list[Row]) -> None:
-        super().__init__()
-        self.rows = rows
-
-
-def _read_days(api: Api, night: Night, source: List, first: date, until: date) -> Found:
-    """The rows of the local days [first, until). Where a reply may have been cut, half the days
-    are asked for at a time, then each campaign of a day, and then the vendor fails."""
-    one_day = until - first <= timedelta(days=1)
-    try:
-        return _ask_days(api, night, source, {"date_from": first, "date_to": until}, one_day)
-    except _Doubtful as doubt:
-        if one_day and _more_in_more_days(api, night, source, first, len(doubt.rows)):
-            return Found(doubt.rows)
-        if one_day:
-            return _read_day(api, night, source, first, doubt.rows)
-    middle = first + (until - first) // 2
-    halves = [_read_days(api, night, source, *days) for days in ((first, middle), (middle, until))]
-    return _united(source.table, halves)
-
-
-def _ask_days(
-    api: Api, night: Night, source: List, query: Mapping[str, Any], one_day: bool
-) -> Found:
-    texts = {name: str(value) for name, value in query.items()}
-    return settled(
-        lambda: _pages(api, source, texts, night.settings["page_size"], one_day=one_day),
-        source.table.key_of,
-        f"{source.path} {' '.join(texts.values())}",
-    )
-
-
-def _more_in_more_days(api: Api, night: Night, source: List, day: date, rows: int) -> bool:
-    """Whether more days give more rows: then so many are not the vendor's cap."""
-    if api.learnt.get(f"{source.path}: no more than") == rows:
-        return False
-    today = night.now.astimezone(zone_of(night)).date()
-    for days in map(timedelta, MORE_DAYS):
-        until = max(day + timedelta(1), min(day + days, today))
-        query = {"date_from": str(day - days), "date_to": str(until)}
-        with suppress(VendorError):  # so many days may be too many
-            page = _page(api, source.path, query, 0, night.settings["page_size"])
-            if len(page.rows) > rows:
-                return True
-    api.learnt[f"{source.path}: no more than"] = rows
-    return False
-
-
-def _read_day(api: Api, night: Night, source: List, day: date, seen: list[Row]) -> Found:
-    """A day of which a reply may have been cut: alone, where `date_to` is part of the span, and
-    then campaign by campaign."""
-    query = {"date_from": day, "date_to": day}
-    try:
-        found = _ask_days(api, night, source, query, one_day=True)
-        if found.rows:
-            return found
-        query["date_to"] = day + timedelta(days=1)
-    except _Doubtful as doubt:
-        seen = doubt.rows
-    return _read_campaigns(api, night, source, query, seen)
-
-
-def _read_campaigns(
-    api: Api, night: Night, source: List, query: Mapping[str, Any], seen: list[Row]
-) -> Found:
-    """One day, campaign by campaign: all that any list has ever named."""
-    named = {str(row.get("campaign_id")) for row in seen} | known_campaigns(night).keys()
-    named = set(filter(is_storable, named))
-    place = f"{source.path} {query['date_from']}"
-    parts = [Found(seen)]
-    for campaign in sorted(named - {"None", ""}):
-        try:
-            asked = {**query, "campaign_id": campaign}
-            parts.append(_ask_days(api, night, source, asked, one_day=True))
-        except _Doubtful as doubt:
-            raise VendorError(
-                f"{place} campaign {campaign}: the vendor does not page and gives "
-                f"{len(doubt.rows)} rows, which may be its cap; there is no narrower question"
-            ) from None
-    found = _united(source.table, parts)
-    told = f"{place}: cut at {len(seen)} rows; a campaign that no list names may be missing"
-    return Found(found.rows, [*found.warnings, told])
-
-
-def _united(table: Table, parts: list[Found]) -> Found:
-    rows = {table.key_of(row): row for part in parts for row in part.rows}
-    return Found(list(rows.values()), [w for part in parts for w in part.warnings])
-
-
-def _pages(
-    api: Api, source: List, query: Mapping[str, str], size: int, *, one_day: bool
-) -> list[Page]:
-    """Pages 0, 1, 2... until an empty one, whatever the vendor counts from.
-
-    An empty page 0, or a 400 for it, ends nothing. Two pages in a row without a new row: what is
-    given for every number behind the last page comes again, or there is no paging at all.
-    """
-    pages: list[Page] = []
-    stale: list[Page] = []
-    seen: set[Any] = set()
-    for number in count():
-        page = _page(api, source.path, query, number, size)
-        if not page.rows and number > 0:
-            return pages
-        keys = set(map(source.table.key_of, page.rows))
-        if keys - seen:
-            # a page that had moved as a whole tells of a drift; page 1 like page 0 only of counting
-            pages += [*(moved for moved in stale if number > 2), page]
-            stale = []
-        elif page.rows:
-            stale.append(page)
-        if len(stale) == 2:
-            _end_at_repeat(pages, size, one_day=one_day, longest=api.learnt[source.path])
-            return pages
-        seen |= keys
-    raise AssertionError("a list of finite length has an end")
-
-
-def _page(api: Api, path: str, query: Mapping[str, str], number: int, size: int) -> Page:
-    """One page. The size's name is a guess: it is left out where the vendor refuses it."""
-    asked = {**query, "page_index": number}
-    sized = asked | {"page_size": size}
-    try:
-        reply = api.get(path, asked if api.learnt.get("no_size") else sized)
-        api.learnt["size"] = api.learnt.get("size") or number > 0
-    except VendorError as error:
-        if error.status != 400:
-            raise
-        if not (api.learnt.get("size") or api.learnt.get("no_size")):
-            return _page_without_size(api, path, asked)
-        if number > 0:
-            raise
-        return Page([], 0)
-    return _taken(api, path, reply)
-
-
-def _taken(api: Api, path: str, reply: Reply) -> Page:
-    """The page of a reply; how many rows the longest had is what the vendor's cap is not below."""
-    rows = rows_of(reply.body, path)
-    api.learnt[path] = max(len(rows), api.learnt.get(path, 0))
-    return Page(rows, reply.sent)
-
-
-def _page_without_size(api: Api, path: str, asked: Mapping[str, Any]) -> Page:
-    try:
-        reply = api.get(path, asked)
-    except VendorError as error:
-        if error.status != 400 or asked["page_index"] > 0:
-            raise
-        return Page([], 0)
-    api.learnt["no_size"] = True
-    return _taken(api, path, reply)
-
-
-def _end_at_repeat(pages: list[Page], size: int, *, one_day: bool, longest: int) -> None:
-    """Nothing new comes: there is no paging, or the last page is given for every number behind.
-
-    Raises _Doubtful unless the rows can be trusted to be all there are. `longest`: the rows of the
-    longest reply of this list in this run.
-    """
-    rows = [row for page in pages for row in page.rows]
-    if len(pages) > 1:
-        trusted = len(pages[-1].rows) < len(pages[0].rows)  # a short page is the last
-    elif len(rows) < longest:
-        trusted = True  # a reply was cut no shorter than that
-    elif one_day:
-        trusted = len(rows) not in (*CAPS, size)
-    else:  # fewer than any cap, or more than the largest
-        trusted = not CAPS[0] <= len(rows) <= CAPS[-1] and len(rows) != size
-    if not trusted:
-        raise _Doubtful(rows)
 
 
 def zone_of(night: Night) -> ZoneInfo:
@@ -453,7 +276,7 @@ def recent_activities(api: Api, night: Night) -> Iterator[Slice]:
     kept, known = set(journal.names()), night.state("recent_activities").get("loaded", [])
     loaded = [name for name in known if name in kept]
     waiting: list[str] = []
-    for name, body in _replies(api, journal, night.now, loaded):
+    for name, body in replies(api, RECENT_PATH, journal, night.now, loaded):
         done = loaded if waiting else [*loaded, name]
         try:
             piece = _recent_slice(night, body, done)
@@ -479,20 +302,6 @@ def _told_to_wait(name: str, error: TypeChanged) -> str:
     )
 
 
-def _replies(
-    api: Api, journal: Journal, now: datetime, loaded: Sequence[str]
-) -> Iterator[tuple[str, Any]]:
-    yield from journal.replies(loaded).items()
-    largest, before = 0, None
-    for number in range(MOST_CALLS):
-        name, body = _ask_once(api, journal, now, number)
-        yield name, body
-        # less than a full reply: nothing was left behind it
-        if body == [] or body == before or len(body) < largest:
-            return
-        largest, before = len(body), body
-
-
 def _recent_slice(night: Night, body: Any, loaded: list[str]) -> Slice:
     """The rows of one reply. Raises TypeChanged where they make no table."""
     rows = _timed(rows_of(body, "recentActivities"), "action_date", zone_of(night))
@@ -508,31 +317,6 @@ def _refuse_unloadable(piece: Slice, *, put_aside: bool) -> None:
     """Raises TypeChanged where the load would: behind it nobody could let the reply wait."""
     left = without_bad(piece, {}, "")[0] if put_aside else piece
     arrow(RECENT, left.rows[RECENT], {})
-
-
-def _ask_once(api: Api, journal: Journal, now: datetime, number: int) -> tuple[str, Any]:
-    """One request, written down before it leaves; its reply written down before it is read."""
-    for attempt in range(4):
-        name = journal.intend(now, 10 * number + attempt)
-
-        def keep(data: bytes, name: str = name) -> Any:
-            journal.keep(name, data)
-            return rows_of(loads(data), "recentActivities")
-
-        try:
-            return name, api.get(f"{BASE}/recentActivities", decode=keep, once=True).body
-        except Stopped:
-            journal.withdraw(name)
-            raise
-        except VendorError as error:
-            if error.status in REFUSED:
-                journal.withdraw(name)
-            else:
-                journal.spoil(name)
-            if error.status != 429 or attempt == 3:
-                raise
-            api.meter.wait(_api.BREATH)
-    raise AssertionError("the loop ends in a return or a raise")
 
 
 def lost_activities(api: Api, night: Night) -> Iterator[Slice]:

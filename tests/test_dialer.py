@@ -18,10 +18,11 @@ import trustme
 
 from pipelines.check import print_check
 from sources._api import Api
+from sources._calls import call_key
 from sources._endpoints import Finding, Listed, Night, Read, Slice, Window, Windowed
 from sources._errors import VendorError
 from sources._meter import Meter
-from sources.dialer import VENDOR, _token, call_key
+from sources.dialer import VENDOR, _token
 from tests.fakes._server import Answer, Ask, Row
 from tests.fakes.dialer import HISTORY, LOGIN, SAMPLES, STATUS, DialerFake
 from tests.house import House, assert_holds, assert_table
@@ -564,7 +565,7 @@ def test_a_second_with_more_calls_than_an_array_holds_is_an_error(fake: DialerFa
     fake.history_shape, fake.history_cap = "array", 50
     for _ in range(51):
         fake.add_call(timestamp=SECOND - 7200)
-    with pytest.raises(VendorError, match="50 calls in one second"):
+    with pytest.raises(VendorError, match="50 rows in one second"):
         Reader(fake, page_size=1000).calls()
 
 

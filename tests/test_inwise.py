@@ -12,7 +12,7 @@ import pytest
 
 from pipelines import records, warehouse
 from pipelines.check import print_check
-from sources import _rejects, inwise
+from sources import _feed, _rejects
 from sources._journal import Journal
 from tests.fakes._server import Answer, Ask, Fault, Row
 from tests.fakes.inwise import InwiseFake
@@ -391,7 +391,7 @@ def test_a_reply_with_more_bad_records_than_are_put_aside_is_made_good_from_acti
 def test_a_feed_that_never_ends_is_left_for_the_next_night(
     house: MakeHouse, fake: InwiseFake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inwise, "MOST_CALLS", 5)
+    monkeypatch.setattr(_feed, "MOST_CALLS", 5)
     numbers = itertools.count(1)
     fake.rewrites = [
         (FEED, lambda _rows: [{"id": next(numbers), "action_type": "emailOpened"}]),
