@@ -28,7 +28,7 @@ import json
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -156,13 +156,10 @@ def campaigns(api: Api, night: Night) -> Iterator[Slice]:
 
 
 def _discovered(api: Api, night: Night) -> Slice:
-    fetch = partial(_list_page, api, night.settings["account_id"])
-    first = fetch(LIST_LIMIT, 1)
-    read = readings(api, fetch, LIST, LIST_LIMIT, first)
-    found = settled(read, CAMPAIGNS.key_of, LIST, keep="last")
+    found, total = _all_campaigns(api, night)
     state = night.state(CAMPAIGNS.name)
     verdict = believe(
-        night, state, "campaigns", len(found.rows), total=first.total, what="the list of campaigns"
+        night, state, "campaigns", len(found.rows), total=total, what="the list of campaigns"
     )
     listed = {
         row["id"]: [_stamp(row.get(name)) for name in STAMPS]
@@ -179,6 +176,14 @@ def _discovered(api: Api, night: Night) -> Slice:
         return Slice({}, state, "held", scope=(), warnings=warnings, held=(verdict.held,))
     scope = tuple(known if whole else listed)
     return Slice({CAMPAIGNS: found.rows}, state, "all", scope=scope, warnings=warnings)
+
+
+def _all_campaigns(api: Api, night: Night) -> tuple[Found, int | None]:
+    """The list as it is now, and how many the vendor says there are."""
+    fetch = partial(_list_page, api, night.settings["account_id"])
+    first = fetch(LIST_LIMIT, 1)
+    read = readings(api, fetch, LIST, LIST_LIMIT, first)
+    return settled(read, CAMPAIGNS.key_of, LIST, keep="last"), first.total
 
 
 def _stamp(value: Any) -> Any:
@@ -249,11 +254,12 @@ def _path(campaign_id: str) -> str:
 def campaign_contacts(api: Api, night: Night) -> Iterator[Slice]:
     """A slice for each campaign: all its contacts, or none where it is gone.
 
-    A campaign that is refused though it was listed has just gone, most likely: its contacts stay
-    until the list agrees. Where every one of several is refused, something else is wrong.
+    The contacts of one that is refused stay as they were: it went meanwhile, or it is still listed
+    and held back. Where every one of several is refused, something else is wrong.
     """
     listing = night.state(CAMPAIGNS.name)
     listed: dict[str, list[Any]] = listing["listed"]
+    still_listed: Set[str] | None = None
     refused: list[VendorError] = []
     for campaign_id, stamps in listed.items():
         try:
@@ -262,14 +268,26 @@ def campaign_contacts(api: Api, night: Night) -> Iterator[Slice]:
             if error.status != 404:
                 raise
             refused.append(error)
+            if still_listed is None:
+                still_listed = _listed_now(api, night)
             state = _remember(night, CONTACTS, night.state(CONTACTS.name))
-            told = f"{error}; they stay as they were"
-            yield Slice({}, state, campaign_id, scope=(), warnings=(told,))
+            told = (f"{error}; they stay as they were",)
+            if campaign_id in still_listed:
+                yield Slice({}, state, campaign_id, scope=(), held=told)
+            else:
+                yield Slice({}, state, campaign_id, scope=(), warnings=told)
     if len(refused) == len(listed) > 1:
         raise refused[0].at("every campaign is refused")
     if listing["complete"]:
         for campaign_id in sorted(night.state(CONTACTS.name).get("counts", {}).keys() - listed):
             yield _kept_or_held(night, campaign_id, Found([]), None, None)
+
+
+def _listed_now(api: Api, night: Night) -> Set[str]:
+    """The campaigns that the list still names; none where they are configured."""
+    if night.settings["campaign_ids"]:
+        return set()
+    return {str(row["id"]) for row in _all_campaigns(api, night)[0].rows}
 
 
 def _one_campaign(

@@ -16,7 +16,7 @@ from sources._endpoints import Finding, Listed, Night, Slice
 from sources._errors import VendorError
 from sources._meter import Meter
 from sources.koreai import VENDOR
-from tests.fakes._server import Answer, Ask, Row
+from tests.fakes._server import Answer, Ask, Fault, Row
 from tests.fakes.koreai import CONTACTS, RATE_MESSAGE, KoreaiFake
 from tests.house import House, assert_holds, assert_table
 
@@ -531,7 +531,7 @@ def test_a_campaign_that_goes_between_list_and_contacts_is_left_as_it_is(
 
     def answer(ask: Ask) -> Answer:
         reply = honest(ask)
-        if ask.path.endswith("getAllCampaignDetails"):
+        if ask.path.endswith("getAllCampaignDetails") and goes in fake.campaigns:
             fake.remove_campaign(goes)
         return reply
 
@@ -541,6 +541,20 @@ def test_a_campaign_that_goes_between_list_and_contacts_is_left_as_it_is(
     assert (night[goes].rows, night[goes].scope) == ({}, ())
     assert goes in night[goes].warnings[0]
     assert "they stay as they were" in night[goes].warnings[0]
+
+
+def test_a_campaign_that_is_listed_and_refused_is_held_and_the_others_are_loaded(
+    fake: KoreaiFake, home: House
+) -> None:
+    reads, refused = campaign(fake, 3), campaign(fake, 4)
+    assert home.run(now=NOW) == 0
+    refusal: Row = {"status": "failure", "message": "not in scope"}
+    fake.faults = [Fault("status", f"/{refused}/", times=99, status=404, body=refusal)]
+    fake.add_contact(reads)
+    assert home.run(now=NOW + DAY) == 1
+    assert home.error("koreai") == ""
+    assert [refused in told for told in held(home)] == [True]
+    assert (current(home, reads), current(home, refused)) == (4, 4)
 
 
 def test_when_every_campaign_is_refused_the_vendor_fails(fake: KoreaiFake, home: House) -> None:
