@@ -8,6 +8,7 @@ the endpoint has been read to its end again.
 
 import shutil
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import dlt
+import dlt.extract.storage
 from dlt.common.schema.typing import TSchemaContractDict
 from dlt.extract.resource import DltResource
 
@@ -27,7 +29,7 @@ from sources._meter import Meter
 from sources._rejects import Rejected, key_text, without_bad
 from sources._tables import VERSION, Table, column_hints
 
-from . import memory, records, warehouse
+from . import catalog, memory, records, warehouse
 from .broken import adding_path, mark, settle
 from .gather import Built
 from .history import close_moved
@@ -41,6 +43,21 @@ CONTRACT: TSchemaContractDict = {
 Hinted = tuple[str, Any, dict[str, Any]]  # a table's name, its Arrow table, dlt's hints
 CHECKPOINT_ROWS = 2_000  # of main tables; what is not checkpointed stays in memory
 FORGOTTEN = {"cursor", "deep_at", "unfinished", "backfills"}  # by `outreach reset`
+
+
+def name_loads(connection: warehouse.Connection) -> None:
+    """dlt names loads by the clock, and takes the highest name for the newest state; versions of
+    histories begin with that time. Behind a load of a clock that was ahead, names go on from it."""
+    newest = max(records.newest_load(connection, name) for name in catalog.NAMES)
+    naming = threading.Lock()
+
+    def name() -> str:
+        nonlocal newest
+        with naming:
+            newest = max(time.time(), newest + 0.001)
+            return f"{newest:.6f}"
+
+    dlt.extract.storage.create_load_id = name  # type: ignore[attr-defined]  # dlt has no seam
 
 
 class VendorLoad:

@@ -3,15 +3,14 @@
 import logging
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 
+from sources._api import Api
 from sources._endpoints import Endpoint, Night, Slice, Vendor, Windowed
 from sources._errors import Stopped, VendorError
 from sources._json import printable
-from sources._meter import Meter
-from sources._windows import forget_span, read_nightly, read_span
+from sources._windows import CLOCKS_APART, forget_span, read_nightly, read_span
 
 from . import warehouse
 from .ahead import ahead
@@ -45,7 +44,8 @@ def work(config: Config, job: Job, load: VendorLoad, progress: Progress) -> None
 def _load_vendor(config: Config, job: Job, load: VendorLoad, progress: Progress) -> None:
     """Slices are read and built in a thread of their own, and loaded here in their order."""
     lists = _lists(load)
-    read = _read_vendor(config, job, load, progress.meter)
+    api = load.vendor.connect(config.sources[progress.vendor], progress.meter)
+    read = _read_vendor(config, job, load, api)
     with closing(ahead(read, progress.meter)) as read_ahead:
         for endpoint, built in read_ahead:
             if built is None:
@@ -58,6 +58,7 @@ def _load_vendor(config: Config, job: Job, load: VendorLoad, progress: Progress)
             progress.warnings += map(printable, built.piece.warnings)
             progress.held += map(printable, built.piece.held)
             progress.slice_loaded(progress)
+    progress.warnings += _clocks_apart(api)
     accepted = job.accept_shrink.get(progress.vendor, frozenset()) - {"*"}
     for name in sorted(accepted - lists - _lists(load)):
         progress.warnings.append(f"--accept-shrink {progress.vendor}:{name}: it has no such list")
@@ -69,14 +70,22 @@ def _lists(load: VendorLoad) -> set[str]:
     return {name for state in load.states().values() for name in state.get("counts", ())}
 
 
+def _clocks_apart(api: Api) -> list[str]:
+    """A warning where a clock is wrong: times of observation are then, and newest is not newest."""
+    if api.skew is None or abs(api.skew) < CLOCKS_APART:
+        return []
+    side = "behind" if api.skew > timedelta(0) else "ahead of"
+    hours = abs(api.skew) / timedelta(hours=1)
+    return [f"this machine's clock is {hours:.0f} hours {side} the vendor's: set it by NTP"]
+
+
 def _read_vendor(
-    config: Config, job: Job, load: VendorLoad, meter: Meter
+    config: Config, job: Job, load: VendorLoad, api: Api
 ) -> Iterator[tuple[Endpoint, Built | None]]:
     """What the vendor says, endpoint by endpoint: slices for loads, and None once an endpoint has
     been read to its end. Runs ahead of the loads: nothing here may depend on one."""
     vendor: Vendor = load.vendor
     settings = config.sources[vendor.name]
-    api = vendor.connect(settings, meter)
     night = Night(
         now=job.now,
         settings=settings,
@@ -96,7 +105,7 @@ def _read_vendor(
         yield endpoint, None
 
 
-def _slices(endpoint: Endpoint, job: Job, night: Night, api: Any) -> Iterator[Slice]:
+def _slices(endpoint: Endpoint, job: Job, night: Night, api: Api) -> Iterator[Slice]:
     if not isinstance(endpoint, Windowed):
         return endpoint.read(api, night)
     if job.span:

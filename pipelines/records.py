@@ -39,13 +39,14 @@ def close_interrupted_runs(connection: Connection) -> None:
 
 
 def last_runs(connection: Connection) -> dict[str, dict[str, Any]]:
-    """Per vendor: when it last loaded well, and how its latest run ended."""
+    """Per vendor: when it last loaded well, and how its latest run ended. Runs of a clock that was
+    ahead do not count until it is that time."""
     rows = connection.execute(
         "select vendor, max(ended_at) filter (status = 'ok') as good_at, "
         "max_by(status, started_at) as status, max_by(error, started_at) as error, "
         "max_by(requests, started_at) as requests "
         "from (select * replace (coalesce(error, '') as error) from ops.runs "
-        "where not starts_with(run_id, 'backfill')) group by vendor"
+        "where not starts_with(run_id, 'backfill') and started_at <= now()) group by vendor"
     ).fetchall()
     return {
         vendor: {"good_at": at, "status": status, "error": error or None, "requests": requests}
@@ -57,7 +58,7 @@ def as_of(connection: Connection) -> dict[str, str | None]:
     """Per vendor, when its last complete load ended."""
     rows = connection.execute(
         "select vendor, max(ended_at) filter (status = 'ok') from ops.runs "
-        "where not starts_with(run_id, 'backfill') group by all"
+        "where not starts_with(run_id, 'backfill') and started_at <= now() group by all"
     ).fetchall()
     return {vendor: at.isoformat() if at else None for vendor, at in rows}
 
@@ -85,6 +86,15 @@ def load_is_complete(connection: Connection, vendor: str, load_id: str) -> bool:
     query = f'select count(*) from "{vendor}"._dlt_loads where load_id = ?'
     row = connection.execute(query, [load_id]).fetchone()
     return bool(row and row[0])
+
+
+def newest_load(connection: Connection, vendor: str) -> float:
+    """The time in the name of a vendor's newest load, in epoch seconds; 0 where there is none."""
+    if "_dlt_loads" not in warehouse.tables_in(connection, vendor):
+        return 0.0
+    query = f'select max(try_cast(load_id as double)) from "{vendor}"._dlt_loads'
+    row = connection.execute(query).fetchone()
+    return row[0] or 0.0 if row else 0.0
 
 
 def has_rows_of(connection: Connection, vendor: str, tables: Iterable[str], load_id: str) -> bool:

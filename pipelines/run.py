@@ -77,7 +77,7 @@ def _write_report(config: Config, board: Board) -> None:
 
 
 def _run(config: Config, job: Job, board: Board, connection: warehouse.Connection) -> int:
-    from .load import VendorLoad
+    from .load import VendorLoad, name_loads
     from .one_vendor import work
 
     kind = "backfill-" if job.span else ""
@@ -85,6 +85,7 @@ def _run(config: Config, job: Job, board: Board, connection: warehouse.Connectio
     tag = f" {job.span}" if job.span else ""
     turn = threading.Lock()
     broken.make_ready(config, connection, tag, board.say)
+    name_loads(connection)
     meters = {name: Meter(stop=board.stop) for name in job.vendors}
     loads = {
         name: VendorLoad(
@@ -230,12 +231,13 @@ def _refuse(
 
 def reset_vendor(config: Config, vendor: str, board: Board) -> None:
     """Forget a vendor's cursors, in the work file and the published one. Deletes no row."""
-    from .load import VendorLoad
+    from .load import VendorLoad, name_loads
 
     warehouse.refuse_a_missing_one(config)
     with locked(config, f"reset {vendor}"), warehouse.disk_trouble_told(config):
         connection = warehouse.open_work(config, board.say)
         broken.make_ready(config, connection, None, board.say)
+        name_loads(connection)
         load = VendorLoad(catalog.vendor(vendor), connection, config.work_dir, threading.Lock())
         load.forget_cursors()
         run_id = f"reset-{os.urandom(3).hex()}"

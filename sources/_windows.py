@@ -21,6 +21,8 @@ from ._paging import Page
 
 DEEP_EVERY = timedelta(days=7)
 DEEP_BACK = timedelta(days=30)
+CLOCKS_APART = timedelta(hours=1)  # from here on a clock is wrong, not late
+FOREVER = timedelta(days=36_500)
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)  # is not parted: whoever gives more for it ignores the bounds
@@ -47,21 +49,34 @@ def nightly(endpoint: Windowed, night: Night) -> list[Window]:
     if "cursor" not in state:
         return tiles(first, night.now, endpoint.step)
     cursor = min(parse_time(state["cursor"]), night.now)  # a clock may have been ahead
+    kept = night.now - endpoint.keeps if endpoint.keeps else cursor - FOREVER
     start = cursor - timedelta(days=float(night.settings["lookback_days"]))
     if is_deep(state, night.now):
         start = min(start, cursor - DEEP_BACK)
     if cursor >= first:
         start = max(start, first)
+    start = max(start, kept)
+    back = max(cursor - DEEP_BACK, kept).date()
     days = (date.fromisoformat(d) for d in state.get("unfinished", ()))
-    again = sorted(d for d in days if midnight(d) < start and midnight(d) >= night.now - DEEP_BACK)
+    again = sorted(d for d in days if back <= d and midnight(d) < start)
     return [w for run in runs_of_days(again) for w in tiles(*run, endpoint.step)] + tiles(
         start, night.now, endpoint.step
     )
 
 
 def is_deep(state: State, now: datetime) -> bool:
-    """Whether this run reads 30 days back: once a week."""
-    return "deep_at" in state and now - parse_time(state["deep_at"]) >= DEEP_EVERY
+    """Whether this run reads 30 days back: once a week, or behind a clock that was ahead."""
+    return "deep_at" in state and not is_within_a_week(parse_time(state["deep_at"]), now)
+
+
+def is_within_a_week(earlier: datetime, now: datetime) -> bool:
+    return timedelta(0) <= now - earlier < DEEP_EVERY
+
+
+def vendors_now(api: Api, night: Night) -> datetime:
+    """What has been read up to, at most: where our clock is far ahead, the vendor's time."""
+    ahead = -(api.skew or timedelta(0))
+    return night.now - ahead if ahead > CLOCKS_APART else night.now
 
 
 def tiles(start: datetime, end: datetime, step: timedelta) -> list[Window]:
@@ -105,13 +120,14 @@ def read_nightly(endpoint: Windowed, api: Api, night: Night) -> Iterator[Slice]:
         if span is None or window.start != span.end:
             span, unfinished = window, frozenset[date]()
         span, unfinished = Window(span.start, window.end), unfinished | read.unfinished
-        reached = read.cursor or window.end
+        now = vendors_now(api, night)
+        reached = min(read.cursor or window.end, now)
         before = parse_time(state["cursor"]) if "cursor" in state else reached
-        before = min(before, night.now)
+        before = min(before, now)
         state = state | dict(read.state) | {"cursor": iso(max(before, reached))}
-        state["unfinished"] = _still_unfinished(state, span, unfinished, night.now)
+        state["unfinished"] = _still_unfinished(state, span, unfinished)
         if deep and window.end >= night.now:
-            state["deep_at"] = iso(night.now)
+            state["deep_at"] = iso(now)
         night.states[endpoint.name] = state
         yield Slice(read.rows, dict(state), str(window), warnings=read.warnings)
 
@@ -258,16 +274,16 @@ def _without_older(read: Read, asked: Mapping[Hashable, int]) -> Read:
     )
 
 
-def _still_unfinished(
-    state: State, window: Window, unfinished: frozenset[date], now: datetime
-) -> list[str]:
-    """Days that held a row in a state that is not final when they were last read."""
+def _still_unfinished(state: State, window: Window, unfinished: frozenset[date]) -> list[str]:
+    """Days that held a row in a state that is not final when they were last read, as long before
+    the cursor as they are read again."""
+    cursor = parse_time(state["cursor"])
     days = {date.fromisoformat(d) for d in state.get("unfinished", ())}
     covered = {d for d in days if window.start <= midnight(d) and midnight(d) + DAY <= window.end}
     recent = {
         day
         for day in (days - covered) | unfinished
-        if (now - DEEP_BACK - DAY).date() <= day <= now.date()
+        if (cursor - DEEP_BACK).date() <= day <= cursor.date()
     }
     return sorted(map(str, recent))
 

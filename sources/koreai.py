@@ -42,7 +42,7 @@ from ._paging import Found, Page, readings, settled
 from ._replies import Row, field_of, rows_of, with_ours
 from ._snapshots import believe
 from ._tables import Table
-from ._windows import DEEP_EVERY, iso, parse_time
+from ._windows import is_within_a_week, iso, parse_time
 
 LIST = "/getAllCampaignDetails"
 LIST_LIMIT = 50
@@ -311,7 +311,7 @@ def _stands_still(night: Night, campaign_id: str, says: list[Any]) -> bool:
     if said != says or says[0] not in FINISHED or None in says:
         return False
     doubted = campaign_id in state.get("doubted", {})
-    return not doubted and night.now - parse_time(read_at) < DEEP_EVERY
+    return not doubted and is_within_a_week(parse_time(read_at), night.now)
 
 
 def _kept_or_held(

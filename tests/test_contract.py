@@ -1,7 +1,10 @@
 """What every vendor must do, whatever its API is like."""
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +12,7 @@ import pytest
 from pipelines import catalog
 from tests.cases import CASES, Case, on_rows
 from tests.fakes._server import Ask, Fake, Fault, Row
-from tests.house import House, assert_holds
+from tests.house import House, assert_holds, assert_table
 
 MakeHouse = Callable[..., House]
 
@@ -318,6 +321,38 @@ def test_a_new_field_with_a_name_of_ours_is_kept_beside_ours(house: MakeHouse, f
         for name in table.own.intersection(NAMES_OF_OURS):
             values = f'select distinct vendor_{name} from "{fake.vendor}"."{table.name}"'
             assert home.sql(values) == [("theirs",)], table.name
+
+
+# --- a clock that is wrong -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("days", [60, -60])
+def test_a_clock_that_was_wrong_for_a_night_harms_no_later_one(
+    house: MakeHouse, fake: Fake, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    home = house(fake)
+    assert home.run() == 0, home.error(fake.vendor)
+    wrong = datetime.now(UTC) + timedelta(days=days)
+    with monkeypatch.context() as clock:
+        clock.setattr("pipelines.load.time", SimpleNamespace(time=wrong.timestamp))
+        at = itertools.count(wrong.timestamp())  # what dlt would name its loads by itself
+        clock.setattr("dlt.extract.storage.create_load_id", lambda: str(next(at)))
+        fake.change()
+        home.run(now=wrong)
+    for _ in range(2):
+        fake.change()
+        assert home.run() == 0, home.error(fake.vendor)
+    for table in catalog.vendor(fake.vendor).tables:
+        if not table.is_observation:
+            assert_table(home, fake.vendor, table.name, fake.expected()[table.name])
+        if table.kept == "history":
+            key = ", ".join(table.key)
+            disorder = (
+                f"select * from (select *, lead(_dlt_valid_from) over (partition by {key} "
+                f'order by _dlt_valid_from) as next_from from "{fake.vendor}"."{table.name}") '
+                "where _dlt_valid_to <= _dlt_valid_from or _dlt_valid_to > next_from"
+            )
+            assert home.sql(disorder) == []
 
 
 # --- nothing but reads ---------------------------------------------------------------------------

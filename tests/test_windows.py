@@ -106,6 +106,43 @@ def test_days_with_rows_not_final_are_read_again_for_30_days() -> None:
     ]
 
 
+def test_the_30_days_count_from_the_cursor_where_nights_were_missed() -> None:
+    state = {
+        "cursor": "2026-02-20T04:00:00+00:00",
+        "deep_at": "2026-02-27T04:00:00+00:00",
+        "unfinished": ["2026-01-20", "2026-01-21"],
+    }
+    windows = nightly(endpoint(), night(state))
+    assert str(windows[0]) == "2026-01-21 00:00..2026-01-22 00:00Z"
+    *_, last = read_nightly(endpoint(), api(), night(state))
+    assert last.state["unfinished"] == []
+    pending = frozenset([date(2026, 1, 21)])
+    (first, *_) = read_nightly(
+        endpoint(read=lambda *_: Read({}, unfinished=pending)), api(), night(state)
+    )
+    assert first.state["unfinished"] == ["2026-01-21"]
+
+
+def test_no_night_asks_for_what_the_vendor_no_longer_keeps() -> None:
+    state = {"cursor": "2025-01-01T00:00:00+00:00", "deep_at": "2025-01-01T00:00:00+00:00"}
+    keeping = endpoint(keeps=timedelta(days=180))
+    assert nightly(keeping, night(state))[0].start == NOW - timedelta(days=180)
+
+
+def test_behind_a_clock_that_was_ahead_30_days_are_read() -> None:
+    ahead = "2026-05-01T00:00:00+00:00"
+    windows = nightly(endpoint(), night({"cursor": ahead, "deep_at": ahead}))
+    assert windows[0].start == NOW - timedelta(days=30)
+
+
+def test_a_clock_far_ahead_of_the_vendors_moves_the_cursor_no_further_than_that_one() -> None:
+    asked = api()
+    asked.skew = -timedelta(days=20)
+    (piece,) = read_nightly(endpoint(), asked, night(start_date="2026-02-27"))
+    theirs = (NOW - timedelta(days=20)).isoformat()
+    assert (piece.state["cursor"], piece.state["deep_at"]) == (theirs, theirs)
+
+
 def test_a_window_that_ends_before_it_starts_cannot_be_made() -> None:
     with pytest.raises(ValueError, match="ends after"):
         Window(NOW, NOW)
