@@ -70,7 +70,8 @@ def settled(
     """Read a set until it can be trusted.
 
     One reading is enough where its keys agree with the total; else as many as it takes until two
-    in a row agree with each other, three where the vendor's total says otherwise.
+    in a row agree with each other, three where the vendor's total says otherwise. Three are enough,
+    too, that only grow: rows that arrive push others over the edges of pages, but hide none.
     `keep="all"` unites the readings (events: what was seen has happened), `"last"` takes the last
     one (snapshots: what is gone is gone). `repeats` counts equal keys as rows of their own.
     `total` stands in where the replies carry none.
@@ -85,8 +86,7 @@ def settled(
         keys = Counter(key(row) for page in pages for row in page.rows)
         found.append(keys if repeats else Counter(keys.keys()))
         doubt = _doubt(pages, found, key, total, repeats=repeats, unite=keep == "all")
-        agreeing = 3 if doubt and "total of" in doubt else 2
-        if doubt is None or (len(found) >= agreeing and _all_equal(found[-agreeing:])):
+        if doubt is None or _agree(found, two="total of" not in doubt):
             break
     else:
         raise VendorError(f"{place}: {most} readings in a row gave different rows ({doubt})")
@@ -130,8 +130,11 @@ def _doubt(
     return None
 
 
-def _all_equal(found: list[Counter[Hashable]]) -> bool:
-    return all(keys == found[0] for keys in found)
+def _agree(found: list[Counter[Hashable]], *, two: bool) -> bool:
+    """Whether the last three readings only grew, or the last `two` are equal."""
+    if two and len(found) > 1 and found[-2] == found[-1]:
+        return True
+    return len(found) > 2 and all(earlier <= later for earlier, later in pairwise(found[-3:]))
 
 
 def _newest(readings: list[list[Page]], key: Key) -> dict[Hashable, tuple[Row, int]]:

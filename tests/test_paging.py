@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -71,6 +72,28 @@ def test_rows_that_move_while_they_are_read_are_never_lost(
     seen = list(map(by_id, found.rows))
     assert len(seen) == len(set(seen))
     assert set(range(count)) <= set(seen) <= set(map(by_id, vendor.rows))
+
+
+@given(st.integers(1, 60), st.integers(2, 15), st.booleans())
+def test_a_set_that_grows_with_each_request_is_read_all_the_same(
+    count: int, size: int, has_total: bool
+) -> None:
+    vendor = Pages([{"id": n} for n in range(count)], size)
+
+    def fetch(number: int) -> Page:
+        page = vendor.fetch(number)
+        vendor.rows.insert(0, {"id": len(vendor.rows)})
+        return page if has_total else replace(page, total=None)
+
+    before = 0
+
+    def read() -> list[Page]:
+        nonlocal before
+        before = len(vendor.rows)
+        return numbered_pages(api(), fetch, "set")
+
+    found = settled(read, by_id, "set")
+    assert set(map(by_id, found.rows)) >= set(range(before))
 
 
 @pytest.mark.parametrize("seed", range(20))
