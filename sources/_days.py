@@ -21,6 +21,8 @@ from ._tables import Table
 CAPS = (100, 1000)  # rows of one reply: the documented default and maximum
 MORE_DAYS = (7, 30, 90)  # asked on both sides of a day, to learn what is no cap
 DAY = timedelta(days=1)
+NOTHING = 204  # the status of a reply without rows, and what stands for a null
+REFUSED = (400, 404, 416, 422, NOTHING)  # answers for a page that is not there
 
 
 @dataclass(frozen=True)
@@ -126,14 +128,25 @@ def _united(table: Table, parts: list[Found]) -> Found:
 def _pages(days: Days, query: Mapping[str, str], *, one_day: bool) -> list[Page]:
     """Pages 0, 1, 2... until an empty one, whatever the vendor counts from.
 
-    An empty page 0, or a 400 for it, ends nothing. Two pages in a row without a new row: what is
-    given for every number behind the last page comes again, or there is no paging at all.
+    An empty page 0, or one that is refused, ends nothing. Behind a page that came, two that are
+    refused end the list. Two pages in a row without a new row: what is given for every number
+    behind the last page comes again, or there is no paging at all.
     """
     pages: list[Page] = []
     stale: list[Page] = []
     seen: set[Any] = set()
+    came = False
     for number in count():
-        page = _page(days, query, number)
+        try:
+            page = _page(days, query, number)
+        except VendorError as error:
+            if error.status not in REFUSED or (number > 0 and not came):
+                raise
+            if number > 0:
+                _refused_again(days, query, number + 1)
+                return pages
+            continue
+        came = True
         if not page.rows and number > 0:
             return pages
         keys = set(map(days.table.key_of, page.rows))
@@ -150,6 +163,17 @@ def _pages(days: Days, query: Mapping[str, str], *, one_day: bool) -> list[Page]
     raise AssertionError("a list of finite length has an end")
 
 
+def _refused_again(days: Days, query: Mapping[str, str], number: int) -> None:
+    """Raises VendorError unless this page is refused, too: one alone may be a vendor in trouble."""
+    try:
+        _page(days, query, number)
+    except VendorError as error:
+        if error.status in REFUSED:
+            return
+        raise
+    raise VendorError(f"{days.path}: page {number - 1} is refused, page {number} is not")
+
+
 def _page(days: Days, query: Mapping[str, str], number: int) -> Page:
     """One page. The size's name is a guess: it is left out where the vendor refuses it."""
     learnt = days.api.learnt
@@ -159,29 +183,17 @@ def _page(days: Days, query: Mapping[str, str], number: int) -> Page:
         reply = days.api.get(days.path, asked if learnt.get("no_size") else sized)
         learnt["size"] = learnt.get("size") or number > 0
     except VendorError as error:
-        if error.status != 400:
+        if error.status != 400 or learnt.get("size") or learnt.get("no_size"):
             raise
-        if not (learnt.get("size") or learnt.get("no_size")):
-            return _page_without_size(days, asked)
-        if number > 0:
-            raise
-        return Page([], 0)
-    return _taken(days, reply)
-
-
-def _page_without_size(days: Days, asked: Mapping[str, Any]) -> Page:
-    try:
         reply = days.api.get(days.path, asked)
-    except VendorError as error:
-        if error.status != 400 or asked["page_index"] > 0:
-            raise
-        return Page([], 0)
-    days.api.learnt["no_size"] = True
+        learnt["no_size"] = True
     return _taken(days, reply)
 
 
 def _taken(days: Days, reply: Reply) -> Page:
     """The page of a reply; how many rows the longest had is what the vendor's cap is not below."""
+    if reply.body is None:
+        raise VendorError(f"{days.path}: the reply is null", status=NOTHING)
     rows = rows_of(reply.body, days.path)
     days.api.learnt[days.path] = max(len(rows), days.api.learnt.get(days.path, 0))
     return Page(rows, reply.sent)

@@ -14,7 +14,8 @@ from ._replies import Row, rows_of
 
 MOST_CALLS = 500  # in one run: a busy account must not keep it for ever
 MOST_ATTEMPTS = 4  # of a request that is refused for now
-REFUSED = (400, 401, 403, 404, 429)  # answers for which the feed has given nothing out
+NOTHING = 204  # the status of a reply without rows
+REFUSED = (400, 401, 403, 404, 429, NOTHING)  # answers for which the feed has given nothing out
 
 
 def replies(
@@ -24,7 +25,8 @@ def replies(
 
     Each has the name that the journal knows it by.
     """
-    yield from journal.replies(loaded).items()
+    for name, kept in journal.replies(loaded).items():
+        yield name, _or_none(kept)
     largest, before = 0, None
     for number in range(MOST_CALLS):
         name, rows = _ask(api, path, journal, now, number)
@@ -43,7 +45,7 @@ def _ask(
 
         def keep(data: bytes, name: str = name) -> list[Row]:
             journal.keep(name, data)
-            return rows_of(loads(data), path)
+            return rows_of(_or_none(loads(data)), path)
 
         try:
             return name, api.get(path, decode=keep, once=True).body
@@ -55,7 +57,14 @@ def _ask(
                 journal.withdraw(name)
             else:
                 journal.spoil(name)
+            if error.status == NOTHING:
+                return name, []
             if error.status != 429 or attempt == MOST_ATTEMPTS - 1:
                 raise
             api.meter.wait(_api.BREATH)
     raise AssertionError("the loop ends in a return or a raise")
+
+
+def _or_none(body: Any) -> Any:
+    """The reply; a null gives out no row."""
+    return [] if body is None else body

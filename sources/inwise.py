@@ -18,7 +18,7 @@ Assumed     `date_to` and `page_size` by name; ids of recent activities are thos
             or another sequence: they have a table of their own.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -276,7 +276,7 @@ def recent_activities(api: Api, night: Night) -> Iterator[Slice]:
     kept, known = set(journal.names()), night.state("recent_activities").get("loaded", [])
     loaded = [name for name in known if name in kept]
     waiting: list[str] = []
-    for name, body in replies(api, RECENT_PATH, journal, night.now, loaded):
+    for name, body in _fed(api, journal, night, loaded):
         done = loaded if waiting else [*loaded, name]
         try:
             piece = _recent_slice(night, body, done)
@@ -293,6 +293,18 @@ def recent_activities(api: Api, night: Night) -> Iterator[Slice]:
         night.states["recent_activities"] = piece.state
         yield piece
     yield Slice({}, {"loaded": loaded}, "drained", held=tuple(waiting))
+
+
+def _fed(
+    api: Api, journal: Journal, night: Night, loaded: Sequence[str]
+) -> Iterator[tuple[str, Any]]:
+    try:
+        yield from replies(api, RECENT_PATH, journal, night.now, loaded)
+    except VendorError as error:
+        if error.status not in (403, 404):
+            raise
+        told = f"{error}; to go on without this feed: [sources.inwise] read_recent = false"
+        raise VendorError(told, status=error.status) from None
 
 
 def _told_to_wait(name: str, error: TypeChanged) -> str:
@@ -396,9 +408,9 @@ VENDOR = Vendor(
         ACTIVITIES_ENDPOINT,  # first: it names the campaigns that the other two may ask for
         Windowed("undelivered", (UNDELIVERED,), STEP, UNDELIVERED_LIST.read),
         Windowed("sent_emails", (SENT,), STEP, SENT_LIST.read),
-        Listed("lost_activities", (ACTIVITIES,), lost_activities),
-        Listed("recent_activities", (RECENT,), recent_activities),
         Listed("activities_summary", (SUMMARY,), activities_summary),
+        Listed("lost_activities", (ACTIVITIES,), lost_activities),
+        Listed("recent_activities", (RECENT,), recent_activities),  # last: what fails here is alone
     ),
     probe=probe,
     published=published,

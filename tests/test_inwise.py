@@ -35,6 +35,8 @@ READINGS = [
     ),
     {"page_base": 0, "beyond_last": "empty"},
     {"page_base": 0, "beyond_last": "repeat"},
+    *({"page_base": 0, "beyond_last": beyond} for beyond in ("404", "204", "null")),
+    {"page_base": 1, "page_zero": "error400", "beyond_last": "404"},
     {"page_base": 0, "page_size_obeyed": False},
     {"paging": False},
     {"paging": False, "cap": 100},
@@ -385,6 +387,30 @@ def test_a_reply_with_more_bad_records_than_are_put_aside_is_made_good_from_acti
     assert since <= recents(home)
     assert_table_of_activities(home, fake)
     assert undone(home) == []
+    assert home.sql("select count(*) > 0 from inwise.activities_summary") == [(True,)]
+
+
+@pytest.mark.parametrize(("status", "body"), [(204, ""), (200, "null")])
+def test_a_feed_that_says_nothing_has_nothing_to_give(
+    house: MakeHouse, fake: InwiseFake, status: int, body: str
+) -> None:
+    fake.seed(20)
+    fake.faults = [Fault("status", FEED, status=status, body=body, times=2)]
+    home = house(fake)
+    for _ in range(3):
+        assert home.run() == 0, home.error("inwise")
+        assert undone(home) == []
+    assert_holds(home, fake)
+
+
+def test_where_the_feed_is_refused_the_summaries_are_still_observed(
+    house: MakeHouse, fake: InwiseFake
+) -> None:
+    fake.seed(20)
+    fake.faults = [Fault("status", FEED, status=404)]
+    home = house(fake)
+    assert home.run() == 1
+    assert "read_recent = false" in home.error("inwise")
     assert home.sql("select count(*) > 0 from inwise.activities_summary") == [(True,)]
 
 

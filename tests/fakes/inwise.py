@@ -98,6 +98,12 @@ LISTS = {
     "undelivered": ("undelivered", "id", "create_date"),
     "activities": ("activities", "id", "action_date"),
 }
+NO_PAGE = {
+    "repeat": Answer([]),  # of a list without rows
+    "404": Answer({"message": "no such page"}, 404),
+    "204": Answer("", 204),
+    "null": Answer(None),
+}
 COMMON = {"date_from", "date_to", "page_index", "page_size", "campaign_id", "contact_id"}
 PARAMETERS = {
     "sentEmails": COMMON,
@@ -136,7 +142,7 @@ class InwiseFake(Fake):
     `page_zero` "empty" | "error400" | "first": page 0, where pages count from 1.
     `page_size_obeyed`: False: 100 rows a page whatever was asked.
     `paging`: False: page_index and page_size mean nothing; all rows come, or the first `cap`.
-    `beyond_last` "empty" | "repeat": a page after the last has no rows, or the last page's.
+    `beyond_last` "empty" | "repeat" | "404" | "204" | "null": what a page after the last is.
     `date_to_inclusive`: False: the rows of date_to itself are left out.
     `undelivered_dates_ignored`: that list comes whole, whatever dates were given or not.
     `recent_details`: False: the feed leaves out remarks and additional_data, as its sample does.
@@ -160,7 +166,7 @@ class InwiseFake(Fake):
         self.page_size_obeyed = True
         self.paging = True
         self.cap: int | None = None
-        self.beyond_last: Literal["empty", "repeat"] = "empty"
+        self.beyond_last: Literal["empty", "repeat", "404", "204", "null"] = "empty"
         self.date_to_inclusive = True
         self.undelivered_dates_ignored = False
         self.recent_cap = 1000
@@ -191,7 +197,11 @@ class InwiseFake(Fake):
             return Answer(self._summary(int(ask.query["campaign_id"])))
         if endpoint == "recentActivities":
             return Answer(self._hand_out())
-        return Answer(self._page(endpoint, ask.query))
+        page = self._page(endpoint, ask.query)
+        behind = int(ask.query.get("page_index", self.page_base)) > self.page_base
+        if page or not behind or self.beyond_last == "empty":
+            return Answer(page)
+        return NO_PAGE[self.beyond_last]
 
     def _refusal(self, endpoint: str, query: dict[str, str]) -> str | None:
         if unknown := query.keys() - PARAMETERS[endpoint]:
