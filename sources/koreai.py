@@ -255,7 +255,7 @@ def campaign_contacts(api: Api, night: Night) -> Iterator[Slice]:
     """A slice for each campaign: all its contacts, or none where it is gone.
 
     The contacts of one that is refused stay as they were: it went meanwhile, or it is still listed
-    and held back. Where every one of several is refused, something else is wrong.
+    and held back. Where every one is refused, something else is wrong.
     """
     listing = night.state(CAMPAIGNS.name)
     listed: dict[str, list[Any]] = listing["listed"]
@@ -276,7 +276,8 @@ def campaign_contacts(api: Api, night: Night) -> Iterator[Slice]:
                 yield Slice({}, state, campaign_id, scope=(), held=told)
             else:
                 yield Slice({}, state, campaign_id, scope=(), warnings=told)
-    if len(refused) == len(listed) > 1:
+    alone = len(listed) == 1 and not night.settings["campaign_ids"]  # which may have gone
+    if refused and len(refused) == len(listed) and not alone:
         raise refused[0].at("every campaign is refused")
     if listing["complete"]:
         for campaign_id in sorted(night.state(CONTACTS.name).get("counts", {}).keys() - listed):

@@ -557,6 +557,24 @@ def test_a_campaign_that_is_listed_and_refused_is_held_and_the_others_are_loaded
     assert (current(home, reads), current(home, refused)) == (4, 4)
 
 
+def test_when_the_only_campaign_is_refused_though_it_is_listed_it_is_held(
+    fake: KoreaiFake, home: House
+) -> None:
+    campaign(fake, 3)
+    fake.faults = [Fault("status", "/status", times=99, status=404)]
+    assert home.run(now=NOW) == 1
+    assert len(held(home)) == 1
+
+
+def test_when_the_only_configured_campaign_is_not_known_the_vendor_fails(
+    house: MakeHouse, fake: KoreaiFake
+) -> None:
+    fake.unknown_campaign_status = 404
+    home = house(fake, koreai__campaign_ids="cd-nobody")
+    assert home.run(now=NOW) == 1
+    assert "every campaign is refused" in home.error("koreai")
+
+
 def test_when_every_campaign_is_refused_the_vendor_fails(fake: KoreaiFake, home: House) -> None:
     campaign(fake, 3), campaign(fake, 4)
     assert home.run(now=NOW) == 0
