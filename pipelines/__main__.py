@@ -229,6 +229,9 @@ def _stop_on_signals(stop: threading.Event) -> list[int]:
 
 def main() -> None:
     """Run the command; what went wrong becomes one line on stderr and an exit code."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who called us
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  # until the end
     for number in (signal.SIGINT, signal.SIGTERM):  # until a run begins there is nothing to keep
         signal.signal(number, lambda got, _frame: os._exit(128 + got))
     try:

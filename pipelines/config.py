@@ -45,6 +45,7 @@ EVERY_VENDOR: Mapping[str, Any] = {
     "default_region": "",
     "put_aside": False,
 }
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # before any of these vendors
 NO_VENDOR = (
     "no vendor is configured: set credentials in .dlt/secrets.toml (see .dlt/example.secrets.toml)"
 )
@@ -84,6 +85,7 @@ def load(root: Path, environ: Mapping[str, str] = os.environ) -> Config:
     marts = _section("marts", MARTS, given.pop("marts", {}))
     _check_zone("marts", "timezone", marts["timezone"])
     _check_mode(warehouse["file_mode"])
+    _check_range("warehouse", "keep", warehouse["keep"], 0, 10_000)
     _check_name(warehouse["path"])
     sources: dict[str, Mapping[str, Any]] = {}
     off: dict[str, str] = {}
@@ -192,6 +194,9 @@ def _complete(
     _check_range(section, "max_in_flight", values["max_in_flight"], 1, 32)
     _check_range(section, "requests_per_minute", values["requests_per_minute"], 1, 100_000)
     _check_range(section, "lookback_days", values["lookback_days"], 0, 3650)
+    for key, choices in vendor.choices.items():
+        if values[key] not in choices:
+            raise ConfigError(f"[{section}] {key} must be one of {', '.join(choices)}")
     if values["start_date"]:
         _check_start(section, values["start_date"])
     if "timezone" in values:
@@ -232,7 +237,10 @@ def _names(vendor: str, keys: list[str]) -> str:
 
 
 def _check_url(section: str, key: str, url: str) -> None:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(f"[{section}] {key} must be an address such as https://host.example")
     loopback = parts.hostname in ("localhost", "::1") or parts.hostname.startswith("127.")
@@ -256,8 +264,8 @@ def _check_start(section: str, text: str) -> None:
         start = parse_time(text)
     except ValueError:
         raise ConfigError(f"[{section}] start_date must be a date such as 2026-01-31") from None
-    if start > datetime.now(UTC):
-        raise ConfigError(f"[{section}] start_date lies in the future")
+    if not EARLIEST <= start <= datetime.now(UTC):
+        raise ConfigError(f"[{section}] start_date must lie between {EARLIEST:%Y} and today")
 
 
 def _check_zone(section: str, key: str, name: str) -> None:

@@ -3,9 +3,10 @@
 import fcntl
 import hashlib
 import os
+import shlex
 import shutil
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,7 +58,8 @@ def set_wal_aside(published: Path, say: Say) -> Path | None:
 def how_to_put_back(published: Path) -> str:
     earlier = _earlier(published)
     if earlier:
-        return f"put an earlier file in its place: cp {earlier[-1]} {published}, then run again"
+        paths = f"{shlex.quote(str(earlier[-1]))} {shlex.quote(str(published))}"
+        return f"put an earlier file in its place: cp -f {paths}, then run again"
     return "move it away, or set [warehouse] path to another file"
 
 
@@ -81,7 +83,9 @@ def keep_earlier(config: Config) -> None:
         except FileExistsError:
             pass
         except OSError:  # not every file system has hard links
-            duplicate(published, earlier)
+            with private():
+                duplicate(published, earlier)
+            earlier.chmod(config.file_mode)
     kept = _earlier(published)
     for path in kept[: max(0, len(kept) - config.warehouse["keep"])]:
         path.unlink()
@@ -93,6 +97,16 @@ def duplicate(source: Path, target: Path) -> None:
         fcntl.ioctl(copy, FICLONE, whole.fileno())
         return
     shutil.copyfile(source, target)
+
+
+@contextmanager
+def private() -> Iterator[None]:
+    """What is made in this block can be read by nobody else: it holds personal data."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def sync(path: Path) -> None:

@@ -27,16 +27,20 @@ def publish(config: Config, connection: Connection, run_id: str, say: Say) -> No
     connection.close()
     stamp = (run_id, datetime.now(UTC), CONTRACT_VERSION, json.dumps(as_of))
     published.parent.mkdir(parents=True, exist_ok=True)
-    _copy(work, copy)
-    with warehouse.connect(copy) as inside:
-        _strip(inside)
-        warehouse.write_stamp(inside, stamp)
-        inside.execute("checkpoint")
-    copy.chmod(config.file_mode)
-    files.sync(copy)
-    files.set_wal_aside(published, say)
-    files.keep_earlier(config)
-    copy.replace(published)
+    try:
+        with files.private():
+            _copy(work, copy)
+        with warehouse.connect(copy) as inside:
+            _strip(inside)
+            warehouse.write_stamp(inside, stamp)
+            inside.execute("checkpoint")
+        copy.chmod(config.file_mode)
+        files.sync(copy)
+        files.set_wal_aside(published, say)
+        files.keep_earlier(config)
+        copy.replace(published)
+    finally:
+        files.remove(copy)  # what is half done would fill a full disk
     sync_folder(published.parent)
     with warehouse.connect(work) as inside:
         warehouse.write_stamp(inside, stamp)

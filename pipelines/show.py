@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 import threading
 import time
@@ -19,6 +20,8 @@ from .config import Config
 
 if TYPE_CHECKING:
     from .board import Board, Progress
+
+log = logging.getLogger("outreach")
 
 LINE_EVERY = 5.0  # seconds between two plain lines of one vendor
 
@@ -58,7 +61,16 @@ class Show:
         self._lock = threading.Lock()
 
     def say(self, text: str) -> None:
-        self._console.print(text, markup=False)
+        """What nobody can read any more, on a full disk or behind a pipe that broke, is not told:
+        a run has better to do than to fail over it."""
+        try:
+            self._console.print(text, markup=False)
+            sys.stdout.flush()
+        except (OSError, SystemExit) as error:  # rich's way out of a broken pipe
+            log.warning("the output cannot be written (%s); the run goes on", type(error).__name__)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+            os.close(nowhere)
 
     @contextmanager
     def watching(self, board: "Board") -> Iterator[None]:

@@ -6,6 +6,7 @@ file is the only state: the work file is made from it whenever it is absent or n
 """
 
 import errno
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -149,7 +150,7 @@ def _is_whole(work: Path) -> bool:
     known = files.sum_path(work)
     if not known.exists():
         return _damage(work) is None
-    same = known.read_text() == files.sum_of(work)
+    same = known.read_bytes() == files.sum_of(work).encode()
     known.unlink()  # from now on it changes
     return same
 
@@ -172,6 +173,8 @@ def _published_stamp(published: Path) -> Stamp:
                 f"{published} is open for writing in another program; close it there and run again"
             ) from None
         stamp = None
+    if not os.access(published, os.R_OK):
+        raise Refused(_unreadable(published))
     if stamp is None:
         raise Refused(
             f"{published} is no warehouse of ours, or damaged (ops.published cannot be read); "
@@ -280,10 +283,16 @@ def reading_published(config: Config) -> Iterator[Connection]:
         with reading(config.published) as connection:
             yield connection
     except duckdb.Error as error:
+        if not os.access(config.published, os.R_OK):
+            raise Refused(_unreadable(config.published)) from None
         raise Refused(
             f"{config.published} cannot be read: it is open for writing in another program, or it "
             f"is no warehouse of ours ({type(error).__name__})"
         ) from None
+
+
+def _unreadable(published: Path) -> str:
+    return f"{published} may not be read by this user; give it back to who runs outreach (chown)"
 
 
 def not_there(config: Config) -> str:

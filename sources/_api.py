@@ -86,6 +86,9 @@ class StaticHeaders:
     """A key that goes with every request. As requests' `auth`, so that no .netrc overrides it."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
+        for name, value in headers.items():
+            if not value.isascii() or not value.isprintable():
+                raise VendorError(f"what is set for the header {name} holds more than ASCII text")
         self._headers = headers
 
     def __call__(self, request: "requests.PreparedRequest") -> "requests.PreparedRequest":

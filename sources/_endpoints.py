@@ -139,7 +139,8 @@ class Vendor:
     """One vendor as the catalog lists it.
 
     `defaults`: its own configuration keys; REQUIRED where there is no default. `secrets`: all of
-    them set turns the vendor on. `page_sizes`: the smallest and largest that it takes. `probe`
+    them set turns the vendor on. `page_sizes`: the smallest and largest that it takes. `choices`:
+    the values that a key may have. `probe`
     asks each endpoint for a little and says what it found; it never calls a read-once feed.
     `published` is told when everything that the states speak of is in the published file.
     """
@@ -152,6 +153,7 @@ class Vendor:
     endpoints: tuple[Endpoint, ...]
     probe: Callable[[Api, Night], Iterator[Finding]]
     published: Callable[[Path, Mapping[str, State]], None] = lambda _work_dir, _states: None
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def tables(self) -> tuple[Table, ...]:

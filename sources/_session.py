@@ -59,5 +59,5 @@ def _worth_another_try(response: requests.Response | None, _error: BaseException
     if response is None:
         return False
     start = response.content[:64].lstrip()[:1]
-    no_json = response.status_code == 200 and start not in (b"{", b"[")
+    no_json = response.status_code == 200 and start not in (b"{", b"[", b"n")  # of null
     return no_json or rate_limited(response)

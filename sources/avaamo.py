@@ -144,8 +144,6 @@ def _bounds(window: Window, unit: str) -> dict[str, int]:
     It starts a second early, so that a row on the instant that two windows share comes with one of
     them also where bounds are exclusive.
     """
-    if unit not in UNITS:
-        raise VendorError('[sources.avaamo] time_unit must be "ms" or "s"')
     return {
         "start_time": (window.start - EPOCH - timedelta(seconds=1)) // UNITS[unit],
         "end_time": -((EPOCH - window.end) // UNITS[unit]),
@@ -254,6 +252,7 @@ VENDOR = Vendor(
         "max_in_flight": 1,
     },
     secrets=("access_token",),
+    choices={"time_unit": tuple(UNITS)},
     page_sizes=(1, 100),
     connect=connect,
     endpoints=(Windowed(NAME, (INSIGHTS,), STEP, campaign_insights, keeps=KEEPS, apart=True),),

@@ -203,6 +203,12 @@ def test_a_vendors_text_is_cleaned_before_it_is_shown(server: Plain) -> None:
         assert hidden not in shown
 
 
+def test_a_key_that_no_header_can_hold_is_told_and_not_shown() -> None:
+    with pytest.raises(VendorError, match="X-API-Key holds more than ASCII") as told:
+        StaticHeaders({"X-API-Key": "schlüssel"})
+    assert "schl" not in str(told.value)
+
+
 def test_a_key_is_not_replaced_by_a_netrc(
     server: Plain, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -375,16 +375,6 @@ def test_a_vendor_that_refuses_the_other_unit_is_loaded(house: MakeHouse, fake: 
     assert [status for _, status in fake.seen] == [200, 400]
 
 
-def test_a_unit_that_is_none_is_said_before_anything_is_asked(
-    house: MakeHouse, fake: AvaamoFake
-) -> None:
-    home = house(fake, avaamo__time_unit="minutes")
-    for ask in (read, findings):
-        with pytest.raises(VendorError, match=r'\[sources.avaamo\] time_unit must be "ms" or "s"'):
-            ask(home)
-    assert fake.seen == []
-
-
 # --- statuses that move ---------------------------------------------------------------------------
 
 

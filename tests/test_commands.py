@@ -60,6 +60,31 @@ def test_a_run_loads_all_vendors_and_says_so(house: MakeHouse, fakes: list[Fake]
     assert rows == [(name, "ok", None) for name in sorted(catalog.NAMES)]
 
 
+@pytest.mark.parametrize("where", ["> /dev/full", "| true", ">&-"])
+def test_a_run_whose_output_nobody_can_take_is_a_run_all_the_same(
+    house: MakeHouse, where: str
+) -> None:
+    with CASES["avaamo"].fake() as fake:
+        fake.seed(60)
+        home = house(fake)
+        done = subprocess.run(
+            [
+                "bash",
+                "-c",
+                f"{sys.executable} -m pipelines run --no-marts {where}; exit $PIPESTATUS",
+            ],
+            cwd=home.root,
+            env={**os.environ, "PYTHONPATH": str(PROJECT), **home.environ},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+        assert_holds(home, fake)
+        assert home.sql("select status from ops.runs") == [("ok",)]
+
+
 def test_a_dry_run_touches_nothing(house: MakeHouse, fakes: list[Fake]) -> None:
     home = house(*fakes)
     for _ in range(2):

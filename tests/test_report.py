@@ -435,7 +435,12 @@ def test_the_command_writes_where_it_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("out", "told"), [("no/page.html", "there is no folder"), (".", "is a folder")]
+    ("out", "told"),
+    [
+        ("no/page.html", "there is no folder"),
+        (".", "is a folder"),
+        ("warehouse.duckdb", "is a file but no HTML page"),
+    ],
 )
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, out: str, told: str) -> None:
     home = ReportHouse(tmp_path)

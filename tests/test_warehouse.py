@@ -1,5 +1,6 @@
 """The published file and the work file: what readers see, and what a broken night leaves."""
 
+import errno
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ import duckdb
 import pytest
 
 from pipelines import catalog, files, lock, warehouse
-from pipelines.errors import Busy, Refused
+from pipelines.errors import Busy, DiskTrouble, Refused
 from pipelines.run import reset_vendor
 from sources._journal import write_durably
 from tests.fakes._server import Fault
@@ -174,6 +175,56 @@ def test_a_corrupt_work_file_is_set_aside(house: MakeHouse, fake: VonageFake) ->
     fake.change()
     assert home.run() == 0
     assert any("set aside" in line for line in home.said)
+    assert_holds(home, fake)
+
+
+def test_a_damaged_sum_costs_the_work_file_and_nothing_else(
+    house: MakeHouse, fake: VonageFake
+) -> None:
+    home = house(fake)
+    home.run()
+    files.sum_path(files.work_path(home.config)).write_bytes(b"\xff\xfe")
+    assert home.run() == 0, home.said
+    assert_holds(home, fake)
+
+
+def test_nobody_else_can_read_what_is_being_published_and_no_half_of_it_stays(
+    house: MakeHouse, fake: VonageFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = house(fake, warehouse__file_mode="0444")
+    copy = files.publishing_path(home.config)
+    modes = []
+
+    def fails(_connection: object) -> None:
+        modes.append(copy.stat().st_mode & 0o077)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = os.umask(0)
+    try:
+        with monkeypatch.context() as full:
+            full.setattr("pipelines.publishing._strip", fails)
+            with pytest.raises(DiskTrouble):
+                home.run()
+        assert (modes, copy.exists()) == ([0], False)
+        assert home.run() == 0
+        assert home.config.published.stat().st_mode & 0o777 == 0o444
+    finally:
+        os.umask(before)
+
+
+def test_the_way_to_put_an_earlier_file_back_works(house: MakeHouse, fake: VonageFake) -> None:
+    home = house(fake, warehouse__path="my warehouse.duckdb")
+    home.run()
+    home.run()
+    published = home.config.published
+    published.chmod(0o640)
+    published.write_bytes(b"no warehouse")
+    published.chmod(0o440)
+    with pytest.raises(Refused) as told:
+        home.run()
+    command = str(told.value).partition("in its place: ")[2].partition(", then")[0]
+    subprocess.run(command, shell=True, check=True)  # noqa: S602  # as a user pastes it
+    assert home.run() == 0
     assert_holds(home, fake)
 
 

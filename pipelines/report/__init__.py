@@ -46,8 +46,15 @@ def refuse_unwritable(target: Path, told: str) -> None:
         raise ConfigError(f"{told}: there is no folder {folder}; make it, or name another file")
     if target.is_dir():
         raise ConfigError(f"{told}: {target} is a folder; name a file in it, such as report.html")
+    if target.is_file() and not _is_page(target):
+        raise ConfigError(f"{told}: {target} is a file but no HTML page; name another file")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigError(f"{told}: nothing can be written in {folder}; name another file")
+
+
+def _is_page(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(1) in (b"", b"<")
 
 
 def _replace(target: Path, text: str) -> None:
