@@ -5,6 +5,7 @@ configuration; 3 the audit refused; 70 a bug of ours; 74 the disk is full, or a 
 75 another run holds the lock; 130 and 143 interrupted.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -250,12 +251,17 @@ def main() -> None:
             f"outreach: {error.strerror or error}{where}; readers keep the warehouse as it was", 74
         )
     except Exception as error:  # noqa: BLE001  # the last resort: a bug of ours, told as such
-        traceback.print_exc()
-        _end(f"outreach: this is a bug of ours: {type(error).__name__}", 70)
+        trace = traceback.format_exc()
+        _end(f"{trace}outreach: this is a bug of ours: {type(error).__name__}", 70)
 
 
 def _end(text: str, code: int) -> NoReturn:
-    typer.echo(text, err=True)
+    from .show import is_json
+
+    if is_json():
+        logging.getLogger("outreach").error(text)
+    else:
+        typer.echo(text, err=True)
     raise SystemExit(code)
 
 

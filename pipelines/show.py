@@ -40,6 +40,11 @@ def set_up_logging(log_format: str) -> None:
     logging.getLogger("dlt").propagate = True
 
 
+def is_json() -> bool:
+    """Whether logs are JSON, as what ends a command then is, too."""
+    return any(isinstance(each.formatter, _JsonLines) for each in logging.getLogger().handlers)
+
+
 class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return json.dumps(

@@ -234,6 +234,13 @@ def test_without_any_credentials_the_place_for_them_is_told(command: str, house:
     assert "set credentials in .dlt/secrets.toml" in done.stderr
 
 
+def test_for_machines_what_ends_a_command_is_json_too(house: MakeHouse) -> None:
+    done = outreach(house(), "run", "--log-format", "json")
+    (told,) = [json.loads(line) for line in done.stderr.splitlines()]
+    assert (done.returncode, told["level"]) == (2, "error")
+    assert "set credentials" in told["message"]
+
+
 @pytest.mark.parametrize("command", ["--help", "status"])
 def test_what_only_looks_imports_nothing_slow(command: str, house: MakeHouse) -> None:
     """dlt takes a second, requests a tenth, Arrow and dbt more."""
