@@ -75,7 +75,7 @@ def _arrow(table: Table, rows: Sequence[Row], known: Mapping[str, str]) -> tuple
         if column in table.key and arrays[column].null_count:
             raise TypeChanged(f"{table.name}: a row came without its key '{field}'")
     for column, values in _unknown(table, rows, names).items():
-        if column in arrays or column.startswith("_dlt") or column == VERSION:
+        if column in arrays:
             raise TypeChanged(f"{table.name}: two fields of the vendor share the name '{column}'")
         if all(value is None for value in values):
             continue
@@ -152,6 +152,8 @@ def _unknown(table: Table, rows: Sequence[Row], names: set[str]) -> dict[str, li
                 column = column_name(start + name.replace(".", "_"))
             else:
                 column = column_name(start + name)
+            if column.startswith("_dlt") or column == VERSION:  # of dlt's and ours
+                column = f"vendor_{column}"
             if column in unknown:
                 raise TypeChanged(
                     f"{table.name}: two fields of the vendor share the name '{column}'"

@@ -290,6 +290,7 @@ def test_a_new_field_becomes_a_column(house: MakeHouse, fake: Fake, case: Case) 
 
 
 NAMES_OF_OURS = ("position", "occurrence", "observed_at", "deleted_at", "call_key")
+OF_DLT = ("_dlt_load_id", "row_version")
 
 
 def test_a_new_field_with_a_name_of_ours_is_kept_beside_ours(house: MakeHouse, fake: Fake) -> None:
@@ -303,12 +304,13 @@ def test_a_new_field_with_a_name_of_ours_is_kept_beside_ours(house: MakeHouse, f
 
     def add(body: Any) -> Any:
         if isinstance(body, str):  # JSON with a name printed twice
-            return body.replace('"total_leads"', '"deleted_at": "theirs", "total_leads"')
+            theirs = "".join(f'"{name}": "theirs", ' for name in ("deleted_at", *OF_DLT))
+            return body.replace('"total_leads"', f'{theirs}"total_leads"')
         for name, inner in body.items() if isinstance(body, dict) else enumerate(body):
             if isinstance(inner, dict | list) and name not in kept_as_json:
                 add(inner)
         if isinstance(body, dict) and len(body) > 2:  # a row, or what holds rows
-            body |= dict.fromkeys(NAMES_OF_OURS, "theirs")
+            body |= dict.fromkeys((*NAMES_OF_OURS, *OF_DLT), "theirs")
         return body
 
     fake.rewrites = [(".", add)]
@@ -321,6 +323,9 @@ def test_a_new_field_with_a_name_of_ours_is_kept_beside_ours(house: MakeHouse, f
         for name in table.own.intersection(NAMES_OF_OURS):
             values = f'select distinct vendor_{name} from "{fake.vendor}"."{table.name}"'
             assert home.sql(values) == [("theirs",)], table.name
+        of_dlt = ", ".join(f"vendor_{name}" for name in OF_DLT)
+        values = f'select distinct {of_dlt} from "{fake.vendor}"."{table.name}"'
+        assert home.sql(values) == [("theirs", "theirs")], table.name
 
 
 # --- a clock that is wrong -----------------------------------------------------------------------
