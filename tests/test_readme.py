@@ -1,6 +1,7 @@
 """The README is held to the code: its commands, tables, keys and queries exist, and back."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -11,6 +12,10 @@ from pipelines import catalog, config
 from pipelines.__main__ import app
 from tests.fakes.avaamo import AvaamoFake
 from tests.house import House
+from tests.mart_house import MartHouse
+from tests.test_marts_dialing import call, campaign, lead
+from tests.test_marts_messages import insight, mail
+from tests.test_marts_vonage import ONE, agent, person, put
 
 README = Path("README.md").read_text()
 OF_OTHER_PROGRAMS = {"--now", "--jq", "--readonly", "--profiles-dir", "--full-refresh"}
@@ -69,3 +74,38 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_query_runs_on_an_empty_warehouse(published: Path, query: str) -> None:
     with duckdb.connect(str(published), read_only=True) as connection:
         connection.execute(query)
+
+
+MONDAY = README.partition("### Ten questions for Monday morning")[2].partition("\n## ")[0]
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> MartHouse:
+    """A warehouse in which each Monday question has an answer, as of today."""
+    house = MartHouse(tmp_path_factory.mktemp("monday"))
+    now = datetime.now(UTC)
+    yesterday = now - timedelta(days=1)
+    person_1, person_2 = "+12025550101", "+12025550102"
+    talk = (person(("Connected", 0, 27), ONE), agent("27", ("Connected", 18, 9)))
+    put(house, "v1", *talk, start=yesterday)
+    failed = insight("0", "failed", "sms", to_phone=person_2, created_at=yesterday)
+    sms = [
+        insight(str(n), "delivered", "sms", to_phone=person_1, created_at=yesterday)
+        for n in range(1, 31)  # enough for best_hours
+    ]
+    house.add("avaamo.campaign_insights", failed, *sms)
+    house.add("inwise.sent_emails", mail("a", "1", yesterday))
+    house.add("dialer.campaigns", campaign("c1", "Renewals"))
+    house.add("dialer.leads", lead("a", "new", yesterday, number=person_2))
+    house.add("dialer.lead_history", call("1", lead_number=person_2, timestamp=yesterday))
+    house.build(now)
+    return house
+
+
+@pytest.mark.parametrize("query", re.findall(r"```sql\n(.*?)```", MONDAY, re.DOTALL))
+def test_every_monday_question_has_an_answer(busy: MartHouse, query: str) -> None:
+    assert busy.sql(query)
+
+
+def test_there_are_ten_questions_for_monday() -> None:
+    assert MONDAY.count("```sql") == 10
