@@ -1,3 +1,4 @@
+-- Of the dialer its raw calls are counted: a model between could lose some on both sides.
 with facts as (
     select
         'vonage' as vendor,
@@ -9,9 +10,15 @@ with facts as (
         count(rating) as ratings
     from {{ ref('agent_legs') }}
     union all
-    select vendor, count(distinct call_key), sum(talk_seconds), null, count(disposition), 0
-    from {{ ref('agent_calls_dialer') }}
-    group by vendor
+    select
+        'dialer',
+        count(*),
+        sum(agent_talk_time) filter (agent_talk_time >= 0),
+        null,
+        count(*) filter (trim(agent_disposition) <> '' or trim(disposition) <> ''),
+        0
+    from {{ source('dialer', 'lead_history') }}
+    where trim(agent_extension) <> '' or trim(agent_name) <> ''
 ),
 
 days as (
