@@ -42,6 +42,32 @@ def seen(
     }
 
 
+def observe(
+    house: MartHouse, at: datetime, *said: tuple[int, str], phone: str = "15550102"
+) -> None:
+    """What a run leaves of contacts with equal keys: counter and outcome, numbered by what they say
+    as `sources.koreai` does; what is as it was keeps its version."""
+    table, key = "koreai.campaign_contacts", f"phone_number = '{phone}' and _dlt_valid_to is null"
+    now = dict(enumerate(sorted(said, key=lambda each: each[1])))
+    before = {
+        occurrence: (counter, outcome)
+        for occurrence, counter, outcome in house.sql(
+            f"select occurrence, number_of_attempts_so_far, dialer_outcome from {table} where {key}"
+        )
+    }
+    for occurrence in before.keys() | now.keys():
+        if before.get(occurrence) == now.get(occurrence):
+            continue
+        house.sql(
+            f"update {table} set _dlt_valid_to = '{at}' where {key} and occurrence = {occurrence}"
+        )
+        if occurrence in now:
+            counter, outcome = now[occurrence]
+            more: dict[str, Any] = {"bot_outbound_status": "", "phone_number": phone}
+            more |= {"occurrence": occurrence, "dialer_outcome": outcome}
+            house.add(table, seen(counter, at, **more))
+
+
 def named(name: str | None, since: datetime, until: datetime | None = None) -> dict[str, Any]:
     """A version of a Kore.ai campaign."""
     return {"id": "k1", "name": name, "_dlt_valid_from": since, "_dlt_valid_to": until}
@@ -206,6 +232,68 @@ def test_a_counter_that_falls_began_anew(filled: MartHouse) -> None:
         (None, None, "answered", "completed / userHangUp", None),
         (RUN_3, RUN_1, "unknown", "moonlight", None),
     ]
+
+
+# Nights of contacts with equal keys, and what the attempts after the first night came to.
+EQUAL: dict[str, tuple[list[list[tuple[int, str]]], list[tuple[datetime, str]]]] = {
+    "as they were": ([[(5, "busy"), (1, "no-answer")]] * 3, []),
+    "one moves, and both change their numbers": (
+        [[(5, "busy"), (1, "no-answer")], [(6, "voicemail"), (1, "no-answer")]],
+        [(RUN_2, "voicemail")],
+    ),
+    "one goes, and the other changes its number": (
+        [[(1, "busy"), (6, "no-answer")], [(6, "no-answer")]],
+        [],
+    ),
+    "one goes, the other moves, a third comes": (
+        [[(1, "busy"), (6, "no-answer")], [(7, "busy")], [(7, "busy"), (0, "")]],
+        [(RUN_2, "busy")],
+    ),
+    "both move": (
+        [[(2, "busy"), (1, "no-answer")], [(3, "no-answer"), (2, "busy")]],
+        [(RUN_2, "no_answer"), (RUN_2, "unknown")],  # 2 is taken for the one that stood at 2
+    ),
+    "one is gone for a night, and the other moves after it": (
+        [[(6, "busy"), (9, "no-answer")], [(6, "busy")], [(7, "voicemail")]],
+        [(RUN_3, "voicemail")],
+    ),
+    "one comes back, called": (
+        [[(6, "busy"), (2, "no-answer")], [(6, "busy")], [(6, "busy"), (3, "failed")]],
+        [(RUN_3, "failed")],
+    ),
+    "all were gone for a night": (
+        [[(2, "busy"), (1, "no-answer")], [], [(3, "failed"), (1, "no-answer")]],
+        [(RUN_3, "failed")],
+    ),
+    "run again": (
+        [[(2, "busy"), (1, "busy")], [(0, ""), (0, "")], [(1, "failed"), (0, "")]],
+        [(RUN_3, "failed")],
+    ),
+    "what became of a call is told later, under another number": (
+        [[(0, "a"), (0, "b")], [(1, ""), (0, "b")], [(1, "voicemail"), (0, "b")]],
+        [(RUN_2, "voicemail")],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", EQUAL)
+def test_contacts_with_equal_keys_are_told_apart_by_their_counters(
+    house: MartHouse, case: str
+) -> None:
+    nights, later = EQUAL[case]
+    for at, said in zip((RUN_1, RUN_2, RUN_3), nights, strict=False):
+        observe(house, at, *said)
+        assert errors(house.build(at)) == []
+    assert (
+        house.sql(
+            "select occurred_at, outcome from marts.contact_attempts "
+            "where occurred_at is not null order by all"
+        )
+        == later
+    )
+    step_by_step = snapshot(house)
+    house.rebuild()
+    assert snapshot(house) == step_by_step
 
 
 WORDS = [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.mart_house import NOW, MartHouse
-from tests.test_marts_dialing import call, campaign, lead, named, seen
+from tests.test_marts_dialing import call, campaign, lead, named, observe, seen
 from tests.test_marts_messages import act, at, held, insight, mail
 from tests.test_marts_vonage import ONE, agent, person, put
 
@@ -233,6 +233,8 @@ class Nights:
             )
             state = pick(("new", "success"))
             self.version("dialer.leads", f"id = '{n}'", lead(f"{n}", state, now, number=PEOPLE[n]))
+        equal = [(some(5), pick(("busy", "", "no-answer"))) for _ in self.some(4)]
+        observe(self.house, now, *equal)
         self.version("koreai.campaigns", "id = 'k1'", named(pick(("Bills", "Bills 2")), now))
         for _ in self.some():
             names = pick(("Renewals", "Survey"))

@@ -3,9 +3,14 @@ with versions as (
     select
         *,
         lead(attempts_so_far) over (
-            partition by campaign_id, phone_number, unique_id, occurrence order by observed_at
+            partition by campaign_id, phone_number, unique_id, contact order by observed_at
         ) as attempts_next
-    from {{ ref('stg_koreai__contact_versions') }}
+    from (
+        select versions.*, coalesce(equal_contacts.contact, '') as contact
+        from {{ ref('stg_koreai__contact_versions') }} as versions
+        left join {{ ref('stg_koreai__equal_contacts') }} as equal_contacts
+            using (campaign_id, phone_number, unique_id, occurrence, observed_at)
+    )
 ),
 
 counters as (

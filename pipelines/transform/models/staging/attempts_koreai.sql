@@ -2,11 +2,11 @@
 -- began anew: what it shows then was made since. What was there at the first sight has no time.
 -- A run of the counter whose value was not lower at the next observation cannot be told apart.
 with changed as (
-    select campaign_id, phone_number, unique_id, occurrence
+    select campaign_id, phone_number, unique_id
     from {{ ref('stg_koreai__contact_versions') }}
     where load_id > {{ since('koreai') }}
     union
-    select campaign_id, phone_number, unique_id, occurrence
+    select campaign_id, phone_number, unique_id
     from {{ ref('stg_koreai__contact_versions') }}
     semi join (
         from {{ ref('stg_koreai__campaign_names') }}
@@ -30,15 +30,18 @@ words (word, outcome) as (
 
 versions as (
     select
-        *,
-        concat_ws('|', campaign_id, phone_number, unique_id, occurrence) as contact,
+        versions.*,
+        concat_ws('|', campaign_id, phone_number, unique_id, occurrence) as key_of_contact,
+        coalesce(equal_contacts.contact, key_of_contact) as contact,
         regexp_replace(lower(dialer_outcome), '[^a-z]', '', 'g') as dialer_word,
         regexp_replace(lower(bot_status), '[^a-z]', '', 'g') as bot_word,
         regexp_replace(lower(bot_status_detail), '[^a-z]', '', 'g') as detail_word,
         regexp_matches(lower(disposition_codes), '"(voice.?mail|answering.?machine)"')
             as is_voicemail
-    from {{ ref('stg_koreai__contact_versions') }}
-    semi join changed using (campaign_id, phone_number, unique_id, occurrence)
+    from {{ ref('stg_koreai__contact_versions') }} as versions
+    semi join changed using (campaign_id, phone_number, unique_id)
+    left join {{ ref('stg_koreai__equal_contacts') }} as equal_contacts
+        using (campaign_id, phone_number, unique_id, occurrence, observed_at)
 ),
 
 -- "completed" only says that the call is over; an empty outcome does not say that it is not
@@ -112,7 +115,7 @@ steps as (
 attempts as (
     select
         *,
-        concat_ws('|', contact, epoch_us(observed_at)) as source_key,
+        concat_ws('|', key_of_contact, epoch_us(observed_at)) as source_key,
         -- of all but the last of a step nothing is told; one that was overtaken is over
         number = attempts_so_far and (is_latest or outcome <> 'pending') as is_told
     from steps

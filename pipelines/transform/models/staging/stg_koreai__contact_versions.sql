@@ -6,6 +6,7 @@ select
     unique_id,
     occurrence,
     _dlt_valid_from as observed_at,
+    _dlt_valid_to as observed_to,
     least(greatest(number_of_attempts_so_far, 0), 1000) as attempts_so_far,
     nullif(trim(dialer_outcome), '') as dialer_outcome,
     nullif(trim(bot_outbound_status), '') as bot_status,
