@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipelines import audit, catalog, config, marts, warehouse
+from pipelines import audit, catalog, config, marts, records, warehouse
 from sources._json import dumps
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)  # a Monday
@@ -58,6 +58,11 @@ class MartHouse:
                 connection.execute(
                     f'insert into "{vendor}"."{name}" ({columns}) values ({marks})', values
                 )
+
+    def record(self, *runs: dict[str, Any]) -> None:
+        """Rows into ops.runs."""
+        with self.open() as connection:
+            records.record_runs(connection, runs)
 
     def sql(self, query: str) -> list[tuple[Any, ...]]:
         with self.open() as connection:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pipelines.audit import Verdict
+from sources.koreai import FINISHED
 from tests.mart_house import NOW, MartHouse
 
 RUN_1 = datetime(2026, 2, 26, 2, 0, tzinfo=UTC)
@@ -294,6 +295,69 @@ def test_contacts_with_equal_keys_are_told_apart_by_their_counters(
     step_by_step = snapshot(house)
     house.rebuild()
     assert snapshot(house) == step_by_step
+
+
+def ran(at: datetime, status: str = "ok", vendor: str = "koreai", told: str = "") -> dict[str, Any]:
+    """A run of five minutes that loaded its rows at `at`."""
+    return {
+        "run_id": f"{vendor} {at}",
+        "vendor": vendor,
+        "started_at": at - timedelta(minutes=3),
+        "ended_at": at + timedelta(minutes=2),
+        "status": status,
+        "warnings": f'["{told}"]',
+    }
+
+
+REFUSED = "contacts of campaign k1: the vendor answers 'error'; they stay as they were"
+
+
+@pytest.mark.parametrize(
+    ("status", "runs", "after"),
+    [
+        ("Active", [ran(RUN_1), ran(RUN_2), ran(RUN_3), ran(RUN_4)], RUN_3 - timedelta(minutes=3)),
+        (None, [ran(RUN_1), ran(RUN_2)], RUN_2 - timedelta(minutes=3)),
+        ("Active", [ran(RUN_1), ran(RUN_2, "held"), ran(RUN_3, "failed")], RUN_1),
+        ("Active", [ran(RUN_1), ran(RUN_2, told=REFUSED), ran(RUN_3, vendor="dialer")], RUN_1),
+        *((finished, [ran(RUN_1), ran(RUN_2), ran(RUN_3)], RUN_1) for finished in FINISHED),
+    ],
+)
+def test_an_attempt_lies_behind_the_last_run_that_read_its_contact(
+    house: MartHouse, status: str | None, runs: list[dict[str, Any]], after: datetime
+) -> None:
+    """Which left no version where it found the contact as it was."""
+    house.record(*runs)
+    house.add("koreai.campaigns", named("Bills", RUN_1) | {"status": status})
+    house.add("koreai.campaign_contacts", seen(1, RUN_1, RUN_4), seen(2, RUN_4))
+    house.build()
+    assert errors(house.verdicts) == []
+    assert house.sql(
+        "select occurred_at, occurred_after, occurred_on from marts.contact_attempts "
+        "where occurred_at is not null"
+    ) == [(RUN_4, after, None)]
+
+
+def test_an_attempt_of_a_contact_that_was_gone_lies_behind_its_last_version(
+    house: MartHouse,
+) -> None:
+    house.record(ran(RUN_1), ran(RUN_2), ran(RUN_3))
+    house.add("koreai.campaigns", named("Bills", RUN_1))
+    house.add("koreai.campaign_contacts", seen(1, RUN_1, RUN_2), seen(2, RUN_4))
+    house.build()
+    assert house.sql(
+        "select occurred_after from marts.contact_attempts where occurred_at is not null"
+    ) == [(RUN_1,)]
+
+
+def test_a_run_while_the_campaign_was_not_finished_counts_when_it_is(house: MartHouse) -> None:
+    house.record(ran(RUN_1), ran(RUN_2), ran(RUN_3), ran(RUN_4))
+    first, last = named("Bills", RUN_1, RUN_3), named("Bills", RUN_3)
+    house.add("koreai.campaigns", first | {"status": "Active"}, last | {"status": "Completed"})
+    house.add("koreai.campaign_contacts", seen(1, RUN_1, RUN_4), seen(2, RUN_4))
+    house.build()
+    assert house.sql(
+        "select occurred_after from marts.contact_attempts where occurred_at is not null"
+    ) == [(RUN_2 - timedelta(minutes=3),)]
 
 
 WORDS = [

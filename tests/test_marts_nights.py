@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.mart_house import NOW, MartHouse
-from tests.test_marts_dialing import call, campaign, lead, named, observe, seen
+from tests.test_marts_dialing import call, campaign, lead, named, observe, ran, seen
 from tests.test_marts_messages import act, at, held, insight, mail
 from tests.test_marts_vonage import ONE, agent, person, put
 
@@ -177,6 +177,7 @@ class Nights:
         self.messages()
         self.mails()
         self.calls(now)
+        self.house.record(ran(now, self.random.choice(("ok", "ok", "held"))))
 
     def messages(self) -> None:
         pick = self.random.choice

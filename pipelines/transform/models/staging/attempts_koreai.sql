@@ -75,6 +75,7 @@ counted as (
     select
         *,
         lag(observed_at) over by_time as observed_before,
+        lag(observed_to) over by_time as stood_until,
         lag(attempts_so_far) over by_time as attempts_before
     from told
     window by_time as (partition by contact order by observed_at)
@@ -131,7 +132,9 @@ select
     numbers.e164 as phone,
     null::varchar as email,
     if(observed_before is null, null, observed_at) as occurred_at,
-    observed_before as occurred_after,
+    -- a version that stood until then was seen by each reading since it began
+    if(stood_until = observed_at, greatest(observed_before, readings.began_at), observed_before)
+        as occurred_after,
     true as is_observed,
     if(is_told, outcome, 'unknown') as outcome,
     if(is_told, outcome_detail, null) as outcome_detail,
@@ -143,5 +146,7 @@ select
 from attempts
 asof left join {{ ref('stg_koreai__campaign_names') }} as names
     on names.campaign_id = attempts.campaign_id and names.valid_from <= attempts.observed_at
+asof left join {{ ref('stg_koreai__readings') }} as readings
+    on readings.campaign_id = attempts.campaign_id and readings.ended_at < attempts.observed_at
 left join {{ source('ops', 'phone_numbers') }} as numbers
     on numbers.vendor = 'koreai' and numbers.raw_number = attempts.phone_number
