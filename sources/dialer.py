@@ -15,6 +15,7 @@ Time filter history alone: startDate and endDate, whole seconds, always both (th
 Changes     dispositions and notes arrive after the call; leads change and are deleted for good.
 Same row    leads and campaigns have ids. Calls have a `call_id` at some tenants: see `call_key`.
 Kept        leads as a history; campaigns that go get `deleted_at`; counts and queues as seen.
+            Calls name their campaign as it was called then: its `earlier_names` are kept.
 Gone        a campaign no more listed: its leads are closed. A list that shrank much is held back
             first (`_snapshots`); the name of the campaign list itself is "campaigns".
 Certificate often the tenant's own authority on port 9443: `ca_bundle`. It is always verified.
@@ -28,7 +29,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ from ._paging import Found, Page, keyed_pages, settled, uncut
 from ._replies import Fault, Row, field_of, rows_of, token_of, with_ours, without
 from ._snapshots import believe
 from ._tables import Table
+from ._windows import iso
 
 LOGIN = "/api/v2/login"
 STATUS = "/api/v2/reports/campaigns/leads/status"
@@ -56,13 +58,14 @@ NAMED = 5  # campaigns in a warning
 CAMPAIGNS = Table(
     "campaigns",
     key=("id",),
-    own=frozenset({"id", "deleted_at"}),
+    own=frozenset({"id", "deleted_at", "earlier_names"}),
     fields={
         "id": "code",
         "name": "text",
         "status": "text",
         "total_leads": "int",
         "deleted_at": "instant",
+        "earlier_names": "json",
     },
 )
 LEAD_COUNTS = Table(
@@ -274,7 +277,8 @@ def lead_status(api: Api, night: Night) -> Iterator[Slice]:
     believed = verdict.held is None
     listed = {key: campaign["total_leads"] for key, campaign in campaigns.items()}
     known = _to_remember(campaigns, state.get("known", {})) if believed else state["known"]
-    more = {"listed": listed, "complete": believed, "known": known}
+    names = _names(state, known, night)
+    more = {"listed": listed, "complete": believed, "known": known, "names": names}
     remembered = _remember(night, "lead_status", verdict.state | more)
     warnings = _miscounts(listed, counts)
     if verdict.held:
@@ -282,17 +286,36 @@ def lead_status(api: Api, night: Night) -> Iterator[Slice]:
         return
     gone = [row for key, row in state.get("known", {}).items() if key not in campaigns]
     rows = {
-        CAMPAIGNS: [with_ours(row, {"deleted_at": None}) for row in campaigns.values()]
-        + [with_ours(row, {"deleted_at": night.now}) for row in gone],
+        CAMPAIGNS: [_campaign(row, names, None) for row in campaigns.values()]
+        + [_campaign(row, names, night.now) for row in gone],
         LEAD_COUNTS: [row | {"observed_at": night.now} for row in counts],
     }
     yield Slice(rows, remembered, "all", warnings=warnings)
 
 
+def _campaign(row: Row, names: Mapping[str, Row], deleted_at: datetime | None) -> Row:
+    earlier = names.get(row["id"], {}).get("earlier") or None
+    return with_ours(row, {"deleted_at": deleted_at, "earlier_names": earlier})
+
+
+def _names(state: Mapping[str, Any], known: Mapping[str, Row], night: Night) -> dict[str, Row]:
+    """The name of each campaign, also of those gone, and the earlier ones: each with the night that
+    saw another."""
+    names: dict[str, Row] = dict(state.get("names", {}))
+    # the night before as well: a state made before names were kept has them there alone
+    for key, row in [*state.get("known", {}).items(), *known.items()]:
+        name, before = row.get("name"), names.get(key)
+        if not name or (before and before["name"] == name):
+            continue
+        left = [{"name": before["name"], "until": iso(night.now)}] if before else []
+        names[key] = {"name": name, "earlier": (before["earlier"] if before else []) + left}
+    return names
+
+
 def _to_remember(campaigns: Mapping[str, Row], earlier: Mapping[str, Row]) -> dict[str, Row]:
     """The rows that will say of a campaign that it is gone: tonight's without what no state holds.
     Where that makes no table the earlier one, as in the warehouse."""
-    loaded = [with_ours(row, {"deleted_at": None}) for row in campaigns.values()]
+    loaded = [_campaign(row, {}, None) for row in campaigns.values()]
     sound = why_not(CAMPAIGNS, loaded, {}) is None
     known: dict[str, Row] = {}
     for (key, row), alone in zip(campaigns.items(), loaded, strict=True):

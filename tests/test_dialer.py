@@ -124,8 +124,8 @@ def test_a_status_printed_twice_is_two_rows(home: House, fake: DialerFake) -> No
         ("campaing_id_n", "success", 1, 26),
     ]
     assert home.sql("select * exclude (_dlt_load_id) from dialer.campaigns order by id") == [
-        ("campaing_id_1", "campaign_1", "stopped", 44, None),
-        ("campaing_id_n", "campaign_n", "stopped", 53, None),
+        ("campaing_id_1", "campaign_1", "stopped", 44, None, None),
+        ("campaing_id_n", "campaign_n", "stopped", 53, None, None),
     ]
     warning = home.board.vendors["dialer"].warnings[0]
     assert "do not add up to total_leads: 1 campaigns, such as campaing_id_n (54 of 53)" in warning
@@ -163,6 +163,61 @@ def test_a_campaign_that_goes_is_marked_once_and_unmarked_when_it_is_back(
         )
         days = [NOW + day * DAY for day in range(4)]
         assert [(at.astimezone(UTC), n) for at, n in observed] == list(zip(days, rows, strict=True))
+
+
+NAMES = (
+    "select name, [[e->>'name', e->>'until'] for e in earlier_names::json[]] "
+    "from dialer.campaigns where id = ?"
+)
+
+
+def test_the_names_that_a_campaign_bore_are_kept(house: MakeHouse, fake: DialerFake) -> None:
+    home = house(fake, **FAST, dialer__put_aside=True)
+    key = fake.add_campaign("Autumn")
+    fake.add_campaign("Other")
+    nights = (NOW + n * DAY for n in itertools.count())
+
+    def night(name: Any) -> list[tuple[Any, ...]]:
+        fake.campaigns[key]["name"] = name
+        assert home.run(now=next(nights)) == 0, home.error("dialer")
+        return home.sql(NAMES, [key])
+
+    until = [f"2026-11-{day:02}T03:00:00+00:00" for day in range(2, 20)]
+    assert night("Autumn") == [("Autumn", None)]
+    autumn = ["Autumn", until[1]]
+    assert night("Winter") == night("Winter") == [("Winter", [autumn])]
+    assert night(7) == [("Winter", [autumn])]  # put aside: no name
+    assert night(None) == [(None, [autumn])]
+    assert night("Winter") == [("Winter", [autumn])]
+    fake.remove_campaign(key)
+    home.run(now=next(nights))
+    assert home.sql(NAMES, [key]) == [("Winter", [autumn])]
+    home.run(now=next(nights))
+    fake.restore_campaign(key)
+    assert night("Autumn") == [("Autumn", [autumn, ["Winter", until[8]]])]
+    assert home.sql("select count(*) from dialer.campaigns where earlier_names is null") == [(1,)]
+
+
+def test_a_warehouse_made_before_names_were_kept_learns_of_a_new_name(
+    house: MakeHouse, fake: DialerFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, campaigns = house(fake, **FAST), table("campaigns")
+    key = fake.add_campaign("Autumn")
+    fields = {k: v for k, v in campaigns.fields.items() if k != "earlier_names"}
+    with monkeypatch.context() as before:
+        before.setattr("sources.dialer._names", lambda *_: {})
+        before.setattr("sources.dialer._campaign", _without_names)
+        before.setitem(campaigns.__dict__, "fields", fields)
+        assert home.run(now=NOW) == 0, home.error("dialer")
+    columns = "select column_name from duckdb_columns() where table_name = 'campaigns'"
+    assert ("earlier_names",) not in home.sql(f"{columns} and schema_name = 'dialer'")
+    fake.campaigns[key]["name"] = "Winter"
+    assert home.run(now=NOW + DAY) == 0, home.error("dialer")
+    assert home.sql(NAMES, [key]) == [("Winter", [["Autumn", "2026-11-03T03:00:00+00:00"]])]
+
+
+def _without_names(row: Row, _names: Any, deleted_at: datetime | None) -> Row:
+    return row | {"deleted_at": deleted_at}
 
 
 SPOILT: list[Row] = [{"name": 5}, {"name": 10**25}, {"name": "\ud800"}, {"fooBar": 1, "foo_bar": 2}]

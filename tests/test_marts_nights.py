@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.mart_house import NOW, MartHouse
-from tests.test_marts_dialing import call, campaign, lead, named, observe, ran, seen
+from tests.test_marts_dialing import call, lead, named, observe, ran, renamed, seen
 from tests.test_marts_messages import act, at, held, insight, mail
 from tests.test_marts_vonage import ONE, agent, person, put
 
@@ -242,7 +242,9 @@ class Nights:
             row = call(str(some(9)), lead_number=pick(PEOPLE), campaign_name=names)
             replace(self.house, "dialer.lead_history", "call_key", row)
         for key in ("c1", "c2"):
-            row = campaign(key, pick(("Renewals", "Survey", "Evidence")))
+            names = ("Renewals", "Survey", "Evidence")
+            before = [(pick(names), NOW - n * DAY) for n in (28, 1, -1) if some(2)]
+            row = renamed(key, *before, now=pick(names))
             replace(self.house, "dialer.campaigns", "id", row)
 
     def version(self, table: str, which: str, row: dict[str, Any]) -> None:

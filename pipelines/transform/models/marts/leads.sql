@@ -1,5 +1,5 @@
--- Calls carry neither lead nor campaign id: those to a lead's number under its campaign's name,
--- between its making and its going, are taken as its own.
+-- Calls carry neither lead nor campaign id: those to a lead's number under the name that its
+-- campaign bore then, between its making and its going, are taken as its own.
 with latest as (
     select versions.*, coalesce(numbers.e164, trim(versions.number)) as dialled, numbers.e164
     from {{ ref('stg_dialer__lead_versions') }} as versions

@@ -16,7 +16,8 @@ changed as (
     union
     select made.source_key
     from {{ made }} as made
-    left join campaign_names as names on names.campaign_name = made.campaign_name
+    asof left join campaign_names as names
+        on names.campaign_name = made.campaign_name and names.until > made.occurred_at
     where made.vendor = 'dialer' and made.campaign_id is distinct from names.campaign_id
     {% endif %}
 ),

@@ -16,7 +16,7 @@ select
     calls.lead_history as steps,
     calls._dlt_load_id as load_id
 from {{ source('dialer', 'lead_history') }} as calls
-left join {{ ref('stg_dialer__campaign_names') }} as names
-    on names.campaign_name = calls.campaign_name
+asof left join {{ ref('stg_dialer__campaign_names') }} as names
+    on names.campaign_name = calls.campaign_name and names.until > calls.timestamp
 left join {{ source('ops', 'phone_numbers') }} as numbers
     on numbers.vendor = 'dialer' and numbers.raw_number = calls.lead_number

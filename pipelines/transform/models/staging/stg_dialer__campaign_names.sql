@@ -1,13 +1,60 @@
--- Which campaign a name means: the one listed under it, else the one that was; none where several.
-with candidates as (
-    select id, name
+-- Which campaign a name meant, up to each moment at which a campaign was seen to take or leave it: the
+-- one listed, else the one that is gone; none where several bore it. When a campaign was first seen is
+-- told by its counts.
+with first_seen as (
+    select campaign_id, min(observed_at) as seen_at
+    from {{ source('dialer', 'campaign_lead_counts') }}
+    group by campaign_id
+),
+
+earlier as (
+    select
+        id,
+        unnest(
+            from_json(earlier_names, '[{"name": "varchar", "until": "timestamptz"}]'),
+            recursive := true
+        )
+    from {{ source('dialer', 'campaigns') }}
+),
+
+borne as (
+    select id, name, until from earlier
+    union all
+    select id, name, 'infinity'::timestamptz
     from {{ source('dialer', 'campaigns') }}
     where name <> ''
-    qualify rank() over (partition by name order by deleted_at is not null) = 1
+),
+
+dated as (
+    select
+        borne.*,
+        lag(borne.until) over (partition by borne.id order by borne.until) as taken_at,
+        coalesce(taken_at, first_seen.seen_at) as seen_at,
+        campaigns.deleted_at is not null as is_gone
+    from borne
+    join {{ source('dialer', 'campaigns') }} as campaigns using (id)
+    left join first_seen on first_seen.campaign_id = borne.id
+),
+
+moments as (
+    select name, until from dated
+    union
+    select name, taken_at from dated where taken_at is not null
+),
+
+candidates as (
+    select moments.name, moments.until, dated.id
+    from moments
+    join dated
+        on dated.name = moments.name
+        and dated.until >= moments.until
+        and (dated.until = moments.until or dated.seen_at < moments.until)
+    qualify rank() over (partition by moments.name, moments.until order by dated.is_gone) = 1
 )
 
 select
     name as campaign_name,
-    if(count(*) = 1, min(id), null) as campaign_id
+    until,
+    if(count(distinct id) = 1, min(id), null) as campaign_id
 from candidates
-group by name
+group by name, until
