@@ -631,7 +631,8 @@ def test_leads_and_their_states(filled: MartHouse) -> None:
 
 
 AGENT_DAYS = (
-    "select agent_id, agent_name, occurred_on, interactions, talk_seconds, dispositions "
+    "select agent_id, agent_name, occurred_on, interactions, talk_seconds, dispositions, "
+    "top_disposition "
     "from marts.agent_daily where vendor = 'dialer' order by 3, 1 nulls last, 2"
 )
 
@@ -644,7 +645,8 @@ def test_an_agent_has_one_row_a_day_whatever_name_the_calls_tell(house: MartHous
             agent_name=name,
             agent_extension=extension,
             agent_talk_time=10,
-            agent_disposition="Sold",
+            agent_disposition="Sold" if extension else None,
+            disposition="success",
         )
 
     house.add(
@@ -652,7 +654,7 @@ def test_an_agent_has_one_row_a_day_whatever_name_the_calls_tell(house: MartHous
         later(0, "Agent Adler"),
         later(1, "Agent Adler-Berg"),
         later(2, None),
-        later(3, "Agent Cohen", extension=" "),
+        later(3, "Agent Cohen", extension=""),
         later(4, "Agent Doron", extension=None),
         later(5, None, extension=None),  # of nobody
         later(1440, None),
@@ -661,10 +663,10 @@ def test_an_agent_has_one_row_a_day_whatever_name_the_calls_tell(house: MartHous
     assert errors(house.verdicts) == []
     day, next_day = CALLED.date(), CALLED.date() + timedelta(days=1)
     assert house.sql(AGENT_DAYS) == [
-        ("0107", "Agent Adler-Berg", day, 3, 30.0, 3),
-        (None, "Agent Cohen", day, 1, 10.0, 1),
-        (None, "Agent Doron", day, 1, 10.0, 1),
-        ("0107", None, next_day, 1, 10.0, 1),
+        ("0107", "Agent Adler-Berg", day, 3, 30.0, 3, "Sold"),
+        (None, "Agent Cohen", day, 1, 10.0, 1, "success"),
+        (None, "Agent Doron", day, 1, 10.0, 1, "success"),
+        ("0107", None, next_day, 1, 10.0, 1, "Sold"),
     ]
 
 

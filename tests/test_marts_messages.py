@@ -329,3 +329,16 @@ def test_nothing_at_all_is_no_error(tmp_path: Path) -> None:
     house = MartHouse(tmp_path)
     assert house.build() == []
     assert house.sql("select count(*) from marts.email_funnel") == [(0,)]
+
+
+def test_the_latest_unsubscription_of_an_address_counts(tmp_path: Path) -> None:
+    house = MartHouse(tmp_path)
+    house.add("inwise.sent_emails", mail("a", "1", at(9)), mail("b", "6", at(9)))
+    first, last = act("1", "Unsubscribed", "1", at(10)), act("2", "Unsubscribed", "1", at(12))
+    house.add("inwise.activities", first, last)
+    house.add("inwise.undelivered", held("3", "1", "unsubscribed"), held("4", "6", "unsubscribed"))
+    house.build()
+    assert house.sql("select contact_key, unsubscribed_at from marts.contacts order by 1") == [
+        ("person1@example.com", at(12)),
+        ("person6@example.com", at(9)),
+    ]

@@ -1,5 +1,6 @@
--- When: the latest unsubscription; else the first mail that inwise held back for one. An activity
--- names the contact only: the address is the latest that a mail to the contact had.
+-- The latest unsubscription counts: an earlier one may have been taken back. Where none is told it is
+-- the first mail that inwise held back for one. An activity names the contact only: the address is the
+-- latest that a mail to the contact had.
 with unsubscribed as (
     select contact_id, acted_at
     from {{ ref('stg_inwise__activities') }}
