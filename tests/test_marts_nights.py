@@ -242,9 +242,9 @@ class Nights:
             row = call(str(some(9)), lead_number=pick(PEOPLE), campaign_name=names)
             replace(self.house, "dialer.lead_history", "call_key", row)
         for key in ("c1", "c2"):
-            names = ("Renewals", "Survey", "Evidence")
-            before = [(pick(names), NOW - n * DAY) for n in (28, 1, -1) if some(2)]
-            row = renamed(key, *before, now=pick(names))
+            called = ("Renewals", "Survey", "Evidence")
+            before = [(pick(called), NOW - n * DAY) for n in (28, 1, -1) if some(2)]
+            row = renamed(key, *before, now=pick(called))
             replace(self.house, "dialer.campaigns", "id", row)
 
     def version(self, table: str, which: str, row: dict[str, Any]) -> None:
