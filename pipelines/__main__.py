@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -261,7 +262,8 @@ def _end(text: str, code: int) -> NoReturn:
     if is_json():
         logging.getLogger("outreach").error(text)
     else:
-        typer.echo(text, err=True)
+        with suppress(OSError):  # a full disk changes no exit code
+            typer.echo(text, err=True)
     raise SystemExit(code)
 
 

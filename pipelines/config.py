@@ -239,6 +239,7 @@ def _names(vendor: str, keys: list[str]) -> str:
 def _check_url(section: str, key: str, url: str) -> None:
     try:
         parts = urlsplit(url)
+        parts.port  # noqa: B018  # raises where it is none
     except ValueError:
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -262,7 +263,7 @@ def _check_range(section: str, key: str, value: float, low: float, high: float) 
 def _check_start(section: str, text: str) -> None:
     try:
         start = parse_time(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ConfigError(f"[{section}] start_date must be a date such as 2026-01-31") from None
     if not EARLIEST <= start <= datetime.now(UTC):
         raise ConfigError(f"[{section}] start_date must lie between {EARLIEST:%Y} and today")

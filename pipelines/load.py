@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from sources._tables import VERSION, Table, column_hints
 
 from . import catalog, memory, records, warehouse
 from .broken import adding_path, mark, settle
+from .files import Say
 from .gather import Built
 from .history import close_moved
 from .replaced import remove_earlier, without_unchanged
@@ -45,10 +46,16 @@ CHECKPOINT_ROWS = 2_000  # of main tables; what is not checkpointed stays in mem
 FORGOTTEN = {"cursor", "deep_at", "unfinished", "backfills"}  # by `outreach reset`
 
 
-def name_loads(connection: warehouse.Connection) -> None:
+def name_loads(connection: warehouse.Connection, say: Say) -> None:
     """dlt names loads by the clock, and takes the highest name for the newest state; versions of
     histories begin with that time. Behind a load of a clock that was ahead, names go on from it."""
     newest = max(records.newest_load(connection, name) for name in catalog.NAMES)
+    if newest > time.time():
+        at = f"{datetime.fromtimestamp(newest, UTC):%Y-%m-%d %H:%M}Z"
+        say(
+            f"the newest load is of {at}: a clock was ahead, or ours is behind; until then new "
+            "versions of histories are dated right behind it"
+        )
     naming = threading.Lock()
 
     def name() -> str:

@@ -10,7 +10,7 @@ from sources._api import Api
 from sources._endpoints import Endpoint, Night, Slice, Vendor, Windowed
 from sources._errors import Stopped, VendorError
 from sources._json import printable
-from sources._windows import CLOCKS_APART, forget_span, read_nightly, read_span
+from sources._windows import forget_span, read_nightly, read_span
 
 from . import warehouse
 from .ahead import ahead
@@ -20,6 +20,8 @@ from .gather import Built, gathered
 from .load import VendorLoad
 
 log = logging.getLogger("outreach")
+
+CLOCKS_APART = timedelta(hours=1)  # from here on one of them is wrong
 
 
 def work(config: Config, job: Job, load: VendorLoad, progress: Progress) -> None:
@@ -71,12 +73,12 @@ def _lists(load: VendorLoad) -> set[str]:
 
 
 def _clocks_apart(api: Api) -> list[str]:
-    """A warning where a clock is wrong: times of observation are then, and newest is not newest."""
+    """A warning where ours may be wrong: the times of what is observed are then, too."""
     if api.skew is None or abs(api.skew) < CLOCKS_APART:
         return []
     side = "behind" if api.skew > timedelta(0) else "ahead of"
     hours = abs(api.skew) / timedelta(hours=1)
-    return [f"this machine's clock is {hours:.0f} hours {side} the vendor's: set it by NTP"]
+    return [f"our clock is {hours:.0f} hours {side} the vendor's: see that it is set by NTP"]
 
 
 def _read_vendor(

@@ -85,7 +85,7 @@ def _run(config: Config, job: Job, board: Board, connection: warehouse.Connectio
     tag = f" {job.span}" if job.span else ""
     turn = threading.Lock()
     broken.make_ready(config, connection, tag, board.say)
-    name_loads(connection)
+    name_loads(connection, board.say)
     meters = {name: Meter(stop=board.stop) for name in job.vendors}
     loads = {
         name: VendorLoad(
@@ -237,7 +237,7 @@ def reset_vendor(config: Config, vendor: str, board: Board) -> None:
     with locked(config, f"reset {vendor}"), warehouse.disk_trouble_told(config):
         connection = warehouse.open_work(config, board.say)
         broken.make_ready(config, connection, None, board.say)
-        name_loads(connection)
+        name_loads(connection, board.say)
         load = VendorLoad(catalog.vendor(vendor), connection, config.work_dir, threading.Lock())
         load.forget_cursors()
         run_id = f"reset-{os.urandom(3).hex()}"

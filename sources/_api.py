@@ -86,14 +86,18 @@ class StaticHeaders:
     """A key that goes with every request. As requests' `auth`, so that no .netrc overrides it."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
-        for name, value in headers.items():
-            if not value.isascii() or not value.isprintable():
-                raise VendorError(f"what is set for the header {name} holds more than ASCII text")
-        self._headers = headers
+        self._headers = _sendable(headers)
 
     def __call__(self, request: "requests.PreparedRequest") -> "requests.PreparedRequest":
         request.headers.update(self._headers)
         return request
+
+
+def _sendable(headers: Mapping[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if not value.isascii() or not value.isprintable():
+            raise VendorError(f"what is set for the header {name} holds more than ASCII text")
+    return dict(headers)
 
 
 class Api:
@@ -126,7 +130,7 @@ class Api:
         self.learnt: dict[str, int] = {}  # what a source found out of the vendor in this run
         self.skew: timedelta | None = None  # how far the vendor's clock is ahead of ours
         self._secrets = [s for s in secrets if s]
-        self._headers = dict(headers or {}) | {"Accept-Encoding": "gzip, deflate"}
+        self._headers = _sendable(headers or {}) | {"Accept-Encoding": "gzip, deflate"}
         self._verify = ca_bundle or True
         self._reads = [(m, re.compile(re.escape(self.base_url) + p)) for m, p in reads]
         self._reads += [("POST", re.compile(re.escape(url))) for url in login_urls]

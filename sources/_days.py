@@ -15,14 +15,13 @@ from ._api import Api, Reply
 from ._errors import VendorError
 from ._json import is_storable
 from ._paging import Found, Page, settled
-from ._replies import Row, rows_of
+from ._replies import NOTHING, Row, rows_of
 from ._tables import Table
 
 CAPS = (100, 1000)  # rows of one reply: the documented default and maximum
 MORE_DAYS = (7, 30, 90)  # asked on both sides of a day, to learn what is no cap
 DAY = timedelta(days=1)
-NOTHING = 204  # the status of a reply without rows, and what stands for a null
-REFUSED = (400, 404, 416, 422, NOTHING)  # answers for a page that is not there
+REFUSED = (400, 404, 416, 422)  # answers for a page that is not there
 
 
 @dataclass(frozen=True)
@@ -65,11 +64,17 @@ def read_days(days: Days, first: date, until: date) -> Found:
 
 def _ask(days: Days, query: Mapping[str, Any], *, one_day: bool) -> Found:
     texts = {name: str(value) for name, value in query.items()}
-    return settled(
+    found = settled(
         lambda: _pages(days, texts, one_day=one_day),
         days.table.key_of,
         f"{days.path} {' '.join(texts.values())}",
     )
+    learnt, refused = days.api.learnt, f"{days.path}: refused behind an empty page"
+    if learnt.get(days.path) or learnt.get(refused) != 1:
+        return found
+    learnt[refused] = 2  # told once
+    told = f"{days.path}: page 0 is empty, what is behind it refused; taken as an empty list"
+    return Found(found.rows, [*found.warnings, told])
 
 
 def _more_in_more_days(days: Days, day: date, rows: int) -> bool:
@@ -128,9 +133,9 @@ def _united(table: Table, parts: list[Found]) -> Found:
 def _pages(days: Days, query: Mapping[str, str], *, one_day: bool) -> list[Page]:
     """Pages 0, 1, 2... until an empty one, whatever the vendor counts from.
 
-    An empty page 0, or one that is refused, ends nothing. Behind a page that came, two that are
-    refused end the list. Two pages in a row without a new row: what is given for every number
-    behind the last page comes again, or there is no paging at all.
+    An empty page 0, or one that is refused, ends nothing. Two in a row that are refused behind one
+    that came, or two without a new row: what is given for every number behind the last page comes
+    again, or there is no paging at all.
     """
     pages: list[Page] = []
     stale: list[Page] = []
@@ -144,6 +149,11 @@ def _pages(days: Days, query: Mapping[str, str], *, one_day: bool) -> list[Page]
                 raise
             if number > 0:
                 _refused_again(days, query, number + 1)
+                if pages:
+                    longest = days.api.learnt[days.path]
+                    _end_at_repeat(pages, days.size, one_day=one_day, longest=longest)
+                else:
+                    days.api.learnt.setdefault(f"{days.path}: refused behind an empty page", 1)
                 return pages
             continue
         came = True
@@ -183,6 +193,8 @@ def _page(days: Days, query: Mapping[str, str], number: int) -> Page:
         reply = days.api.get(days.path, asked if learnt.get("no_size") else sized)
         learnt["size"] = learnt.get("size") or number > 0
     except VendorError as error:
+        if error.status == NOTHING:
+            return Page([], 0)
         if error.status != 400 or learnt.get("size") or learnt.get("no_size"):
             raise
         reply = days.api.get(days.path, asked)
@@ -192,9 +204,7 @@ def _page(days: Days, query: Mapping[str, str], number: int) -> Page:
 
 def _taken(days: Days, reply: Reply) -> Page:
     """The page of a reply; how many rows the longest had is what the vendor's cap is not below."""
-    if reply.body is None:
-        raise VendorError(f"{days.path}: the reply is null", status=NOTHING)
-    rows = rows_of(reply.body, days.path)
+    rows = rows_of([] if reply.body is None else reply.body, days.path)
     days.api.learnt[days.path] = max(len(rows), days.api.learnt.get(days.path, 0))
     return Page(rows, reply.sent)
 

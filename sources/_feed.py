@@ -10,11 +10,10 @@ from ._api import Api
 from ._errors import Stopped, VendorError
 from ._journal import Journal
 from ._json import loads
-from ._replies import Row, rows_of
+from ._replies import NOTHING, Row, rows_of
 
 MOST_CALLS = 500  # in one run: a busy account must not keep it for ever
 MOST_ATTEMPTS = 4  # of a request that is refused for now
-NOTHING = 204  # the status of a reply without rows
 REFUSED = (400, 401, 403, 404, 429, NOTHING)  # answers for which the feed has given nothing out
 
 

@@ -71,7 +71,8 @@ def settled(
 
     One reading is enough where its keys agree with the total; else as many as it takes until two
     in a row agree with each other, three where the vendor's total says otherwise. Three are enough,
-    too, that only grow: rows that arrive push others over the edges of pages, but hide none.
+    too, that only grow, up to the total where there is one: rows that arrive push others over the
+    edges of pages, but hide none. Where rows repeat, such a one would count twice.
     `keep="all"` unites the readings (events: what was seen has happened), `"last"` takes the last
     one (snapshots: what is gone is gone). `repeats` counts equal keys as rows of their own.
     `total` stands in where the replies carry none.
@@ -86,7 +87,9 @@ def settled(
         keys = Counter(key(row) for page in pages for row in page.rows)
         found.append(keys if repeats else Counter(keys.keys()))
         doubt = _doubt(pages, found, key, total, repeats=repeats, unite=keep == "all")
-        if doubt is None or _agree(found, two="total of" not in doubt):
+        least = min((p.total for p in pages if p.total is not None), default=total or 0)
+        grows = not repeats and found[-1].total() >= least
+        if doubt is None or _agree(found, two="total of" not in doubt, grows=grows):
             break
     else:
         raise VendorError(f"{place}: {most} readings in a row gave different rows ({doubt})")
@@ -130,11 +133,14 @@ def _doubt(
     return None
 
 
-def _agree(found: list[Counter[Hashable]], *, two: bool) -> bool:
-    """Whether the last three readings only grew, or the last `two` are equal."""
+def _agree(found: list[Counter[Hashable]], *, two: bool, grows: bool) -> bool:
+    """Whether the last three readings are equal, or the last `two`, or three that `grows` permits
+    to have grown."""
     if two and len(found) > 1 and found[-2] == found[-1]:
         return True
-    return len(found) > 2 and all(earlier <= later for earlier, later in pairwise(found[-3:]))
+    pairs = list(pairwise(found[-3:]))
+    equal = all(earlier == later for earlier, later in pairs)
+    return len(pairs) == 2 and (equal or (grows and all(a <= b for a, b in pairs)))
 
 
 def _newest(readings: list[list[Page]], key: Key) -> dict[Hashable, tuple[Row, int]]:

@@ -8,6 +8,8 @@ from ._errors import VendorError
 Row = dict[str, Any]
 T = TypeVar("T")
 
+NOTHING = 204  # the HTTP status of a reply without rows
+
 
 def field_of(body: Any, name: str, kind: type[T], place: str) -> T:
     """`body[name]`, which must be there and of that kind: a renamed key is no empty page."""

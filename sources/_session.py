@@ -58,6 +58,6 @@ def _worth_another_try(response: requests.Response | None, _error: BaseException
     """Replies that dlt's own rules let pass: not JSON though 200, a limit told in other words."""
     if response is None:
         return False
-    start = response.content[:64].lstrip()[:1]
-    no_json = response.status_code == 200 and start not in (b"{", b"[", b"n")  # of null
+    start = response.content[:64].lstrip()
+    no_json = response.status_code == 200 and start[:1] not in (b"{", b"[") and start != b"null"
     return no_json or rate_limited(response)

@@ -21,7 +21,6 @@ from ._paging import Page
 
 DEEP_EVERY = timedelta(days=7)
 DEEP_BACK = timedelta(days=30)
-CLOCKS_APART = timedelta(hours=1)  # from here on a clock is wrong, not late
 FOREVER = timedelta(days=36_500)
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
@@ -73,12 +72,6 @@ def is_within_a_week(earlier: datetime, now: datetime) -> bool:
     return timedelta(0) <= now - earlier < DEEP_EVERY
 
 
-def vendors_now(api: Api, night: Night) -> datetime:
-    """What has been read up to, at most: where our clock is far ahead, the vendor's time."""
-    ahead = -(api.skew or timedelta(0))
-    return night.now - ahead if ahead > CLOCKS_APART else night.now
-
-
 def tiles(start: datetime, end: datetime, step: timedelta) -> list[Window]:
     """Windows of at most `step` that cover [start, end] without a gap, oldest first."""
     windows = []
@@ -120,14 +113,13 @@ def read_nightly(endpoint: Windowed, api: Api, night: Night) -> Iterator[Slice]:
         if span is None or window.start != span.end:
             span, unfinished = window, frozenset[date]()
         span, unfinished = Window(span.start, window.end), unfinished | read.unfinished
-        now = vendors_now(api, night)
-        reached = min(read.cursor or window.end, now)
+        reached = read.cursor or window.end
         before = parse_time(state["cursor"]) if "cursor" in state else reached
-        before = min(before, now)
+        before = min(before, night.now)
         state = state | dict(read.state) | {"cursor": iso(max(before, reached))}
         state["unfinished"] = _still_unfinished(state, span, unfinished)
         if deep and window.end >= night.now:
-            state["deep_at"] = iso(now)
+            state["deep_at"] = iso(night.now)
         night.states[endpoint.name] = state
         yield Slice(read.rows, dict(state), str(window), warnings=read.warnings)
 

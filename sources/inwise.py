@@ -410,7 +410,8 @@ VENDOR = Vendor(
         Windowed("sent_emails", (SENT,), STEP, SENT_LIST.read),
         Listed("activities_summary", (SUMMARY,), activities_summary),
         Listed("lost_activities", (ACTIVITIES,), lost_activities),
-        Listed("recent_activities", (RECENT,), recent_activities),  # last: what fails here is alone
+        # last: what it is not asked for it keeps
+        Listed("recent_activities", (RECENT,), recent_activities),
     ),
     probe=probe,
     published=published,

@@ -288,7 +288,10 @@ def _listed_now(api: Api, night: Night) -> Set[str]:
     """The campaigns that the list still names; none where they are configured."""
     if night.settings["campaign_ids"]:
         return set()
-    return {str(row["id"]) for row in _all_campaigns(api, night)[0].rows}
+    try:
+        return {str(row["id"]) for row in _all_campaigns(api, night)[0].rows}
+    except VendorError:  # the list was there a while ago: nothing says that they are gone
+        return set(night.state(CAMPAIGNS.name)["listed"])
 
 
 def _one_campaign(

@@ -347,6 +347,8 @@ def test_a_clock_that_was_wrong_for_a_night_harms_no_later_one(
     for _ in range(2):
         fake.change()
         assert home.run() == 0, home.error(fake.vendor)
+    assert any("a clock was ahead, or ours is behind" in text for text in home.said)
+    assert any("a clock was ahead, or ours is behind" in text for text in home.said)
     for table in catalog.vendor(fake.vendor).tables:
         if not table.is_observation:
             assert_table(home, fake.vendor, table.name, fake.expected()[table.name])

@@ -57,6 +57,35 @@ def test_every_reading_of_the_documents_gives_every_row_once(
     assert_holds(home, fake)
 
 
+def test_pages_that_are_refused_behind_a_full_one_are_no_end(
+    house: MakeHouse, fake: InwiseFake
+) -> None:
+    fake.page_base, fake.beyond_last = 0, "404"
+    noon = fake.now() - timedelta(days=2)
+    for number in range(250):
+        fake.add_sent(campaign_id=1 + number % 3, date_sent=fake.local(noon))
+    home = house(fake, inwise__page_size=100)
+    honest = fake.answer
+
+    def answer(ask: Ask) -> Answer:
+        refused = ask.query.get("page_index") in ("1", "2") and "campaign_id" not in ask.query
+        return Answer({"message": "no such page"}, 404) if refused else honest(ask)
+
+    fake.answer = answer  # type: ignore[method-assign]
+    assert home.run() == 0, home.error("inwise")
+    assert_holds(home, fake)
+
+
+def test_a_list_of_which_only_an_empty_page_is_given_is_told(
+    house: MakeHouse, fake: InwiseFake
+) -> None:
+    fake.page_base, fake.beyond_last = 0, "404"
+    home = house(fake)
+    assert home.run() == 0, home.error("inwise")
+    told = [text for text in home.board.vendors["inwise"].warnings if "taken as an empty" in text]
+    assert len(told) == 3
+
+
 def test_a_day_cut_at_the_cap_is_read_campaign_by_campaign(
     house: MakeHouse, fake: InwiseFake
 ) -> None:

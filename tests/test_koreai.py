@@ -557,6 +557,21 @@ def test_a_campaign_that_is_listed_and_refused_is_held_and_the_others_are_loaded
     assert (current(home, reads), current(home, refused)) == (4, 4)
 
 
+def test_a_campaign_is_held_too_where_the_list_is_refused_after_it(
+    fake: KoreaiFake, home: House
+) -> None:
+    refused, reads = campaign(fake, 4), campaign(fake, 3)
+    assert home.run(now=NOW) == 0
+    fake.add_contact(reads)
+    fake.faults = [
+        Fault("status", f"/{refused}/", times=99, status=404),
+        Fault("status", "getAll", times=99, skip=1, status=404),
+    ]
+    assert home.run(now=NOW + DAY) == 1
+    assert [refused in told for told in held(home)] == [True]
+    assert current(home, reads) == 4
+
+
 def test_when_the_only_campaign_is_refused_though_it_is_listed_it_is_held(
     fake: KoreaiFake, home: House
 ) -> None:

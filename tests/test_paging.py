@@ -96,6 +96,22 @@ def test_a_set_that_grows_with_each_request_is_read_all_the_same(
     assert set(map(by_id, found.rows)) >= set(range(before))
 
 
+def test_a_set_that_only_grew_and_is_short_of_the_total_is_read_on() -> None:
+    grown = iter([210, 240, 270, 350, 400])
+
+    def read() -> list[Page]:
+        return [Page([{"id": n} for n in range(next(grown))], sent=1, total=400)]
+
+    assert len(settled(read, by_id, "set", keep="last").rows) == 400
+
+
+def test_a_row_that_was_pushed_over_an_edge_is_not_there_twice() -> None:
+    rows = [[0, 1], [1, 2]], [[3, 0], [0, 1], [1, 2]], [[3, 0], [0, 1], [1, 2], [2]], [[3, 0, 1, 2]]
+    readings = iter([[Page([{"id": n} for n in page], sent=1) for page in read] for read in rows])
+    found = settled(lambda: next(readings), by_id, "set", repeats=True, keep="last")
+    assert sorted(map(by_id, found.rows)) == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("anew", ["for each page", "for each request"])
 def test_equal_times_in_another_order_on_each_page_hide_no_row(anew: str, seed: int) -> None:

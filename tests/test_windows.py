@@ -135,14 +135,6 @@ def test_behind_a_clock_that_was_ahead_30_days_are_read() -> None:
     assert windows[0].start == NOW - timedelta(days=30)
 
 
-def test_a_clock_far_ahead_of_the_vendors_moves_the_cursor_no_further_than_that_one() -> None:
-    asked = api()
-    asked.skew = -timedelta(days=20)
-    (piece,) = read_nightly(endpoint(), asked, night(start_date="2026-02-27"))
-    theirs = (NOW - timedelta(days=20)).isoformat()
-    assert (piece.state["cursor"], piece.state["deep_at"]) == (theirs, theirs)
-
-
 def test_a_window_that_ends_before_it_starts_cannot_be_made() -> None:
     with pytest.raises(ValueError, match="ends after"):
         Window(NOW, NOW)

@@ -53,8 +53,11 @@ def refuse_unwritable(target: Path, told: str) -> None:
 
 
 def _is_page(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(1) in (b"", b"<")
+    try:
+        with path.open("rb") as file:
+            return file.read(1) in (b"", b"<")
+    except PermissionError:  # a page of another user, which is replaced and not written to
+        return True
 
 
 def _replace(target: Path, text: str) -> None:

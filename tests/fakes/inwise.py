@@ -99,6 +99,7 @@ LISTS = {
     "activities": ("activities", "id", "action_date"),
 }
 NO_PAGE = {
+    "empty": Answer([]),
     "repeat": Answer([]),  # of a list without rows
     "404": Answer({"message": "no such page"}, 404),
     "204": Answer("", 204),
@@ -199,9 +200,8 @@ class InwiseFake(Fake):
             return Answer(self._hand_out())
         page = self._page(endpoint, ask.query)
         behind = int(ask.query.get("page_index", self.page_base)) > self.page_base
-        if page or not behind or self.beyond_last == "empty":
-            return Answer(page)
-        return NO_PAGE[self.beyond_last]
+        nothing = behind or self.beyond_last in ("204", "null")
+        return Answer(page) if page or not nothing else NO_PAGE[self.beyond_last]
 
     def _refusal(self, endpoint: str, query: dict[str, str]) -> str | None:
         if unknown := query.keys() - PARAMETERS[endpoint]:
