@@ -137,7 +137,6 @@ REFUSED: dict[str, tuple[Row, str]] = {
     "year 10000": ({"categorizedAt": "9999-12-31T23:59:59-10:00"}, "categorized_at: a value out"),
     "no name": ({"": SECRET}, "interactions: a field without a name"),
     "names collide": ({"fooBar": 1, "foo_bar": SECRET}, "share the name 'foo_bar'"),
-    "a name of ours": ({"_dltLoadId": SECRET}, "share the name '_dlt_load_id'"),
     "children that are none": ({"channels": SECRET}, "'channels' is no list"),
     "a child that is none": ({"channels": [SECRET]}, "the list holds a text"),
     "a bad grandchild": (
@@ -171,7 +170,8 @@ def test_poison_stops_its_vendor_by_its_place_and_with_the_switch_nothing(
     assert SECRET not in reason
     assert first == last == NOW
     ((warnings,),) = home.sql("select warnings from ops.runs where status = 'ok'")
-    assert json.loads(warnings) == ["records put aside: 1; ops.rejected says which and why"]
+    told = [text for text in json.loads(warnings) if "clock" not in text]  # the fake's is NOW
+    assert told == ["records put aside: 1; ops.rejected says which and why"]
 
 
 @pytest.mark.parametrize("guid", [None, ["bad"], 1.5, "\ud800"])
