@@ -265,8 +265,10 @@ def _check_start(section: str, text: str) -> None:
         start = parse_time(text)
     except (ValueError, OverflowError):
         raise ConfigError(f"[{section}] start_date must be a date such as 2026-01-31") from None
-    if not EARLIEST <= start <= datetime.now(UTC):
-        raise ConfigError(f"[{section}] start_date must lie between {EARLIEST:%Y} and today")
+    if start > datetime.now(UTC):
+        raise ConfigError(f"[{section}] start_date lies in the future")
+    if start < EARLIEST:
+        raise ConfigError(f"[{section}] start_date lies before {EARLIEST:%Y}")
 
 
 def _check_zone(section: str, key: str, name: str) -> None:

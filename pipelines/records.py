@@ -56,11 +56,8 @@ def last_runs(connection: Connection) -> dict[str, dict[str, Any]]:
 
 def as_of(connection: Connection) -> dict[str, str | None]:
     """Per vendor, when its last complete load ended."""
-    rows = connection.execute(
-        "select vendor, max(ended_at) filter (status = 'ok') from ops.runs "
-        "where not starts_with(run_id, 'backfill') and started_at <= now() group by all"
-    ).fetchall()
-    return {vendor: at.isoformat() if at else None for vendor, at in rows}
+    good = {vendor: run["good_at"] for vendor, run in last_runs(connection).items()}
+    return {vendor: at.isoformat() if at else None for vendor, at in good.items()}
 
 
 def freshness(

@@ -15,7 +15,7 @@ from ._api import Api, Reply
 from ._errors import VendorError
 from ._json import is_storable
 from ._paging import Found, Page, settled
-from ._replies import NOTHING, Row, rows_of
+from ._replies import NOTHING, Row, rows_if_any
 from ._tables import Table
 
 CAPS = (100, 1000)  # rows of one reply: the documented default and maximum
@@ -204,7 +204,7 @@ def _page(days: Days, query: Mapping[str, str], number: int) -> Page:
 
 def _taken(days: Days, reply: Reply) -> Page:
     """The page of a reply; how many rows the longest had is what the vendor's cap is not below."""
-    rows = rows_of([] if reply.body is None else reply.body, days.path)
+    rows = rows_if_any(reply.body, days.path)
     days.api.learnt[days.path] = max(len(rows), days.api.learnt.get(days.path, 0))
     return Page(rows, reply.sent)
 

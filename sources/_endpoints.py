@@ -140,9 +140,9 @@ class Vendor:
 
     `defaults`: its own configuration keys; REQUIRED where there is no default. `secrets`: all of
     them set turns the vendor on. `page_sizes`: the smallest and largest that it takes. `choices`:
-    the values that a key may have. `probe`
-    asks each endpoint for a little and says what it found; it never calls a read-once feed.
-    `published` is told when everything that the states speak of is in the published file.
+    the values that a key may have. `probe` asks each endpoint for a little and says what it found;
+    it never calls a read-once feed. `published` is told when everything that the states speak of is
+    in the published file.
     """
 
     name: str

@@ -10,7 +10,7 @@ from ._api import Api
 from ._errors import Stopped, VendorError
 from ._journal import Journal
 from ._json import loads
-from ._replies import NOTHING, Row, rows_of
+from ._replies import NOTHING, Row, rows_if_any
 
 MOST_CALLS = 500  # in one run: a busy account must not keep it for ever
 MOST_ATTEMPTS = 4  # of a request that is refused for now
@@ -24,8 +24,7 @@ def replies(
 
     Each has the name that the journal knows it by.
     """
-    for name, kept in journal.replies(loaded).items():
-        yield name, _or_none(kept)
+    yield from journal.replies(loaded).items()
     largest, before = 0, None
     for number in range(MOST_CALLS):
         name, rows = _ask(api, path, journal, now, number)
@@ -44,7 +43,7 @@ def _ask(
 
         def keep(data: bytes, name: str = name) -> list[Row]:
             journal.keep(name, data)
-            return rows_of(_or_none(loads(data)), path)
+            return rows_if_any(loads(data), path)
 
         try:
             return name, api.get(path, decode=keep, once=True).body
@@ -62,8 +61,3 @@ def _ask(
                 raise
             api.meter.wait(_api.BREATH)
     raise AssertionError("the loop ends in a return or a raise")
-
-
-def _or_none(body: Any) -> Any:
-    """The reply; a null gives out no row."""
-    return [] if body is None else body

@@ -51,6 +51,11 @@ def rows_of(value: Any, place: str) -> list[Row]:
     ]
 
 
+def rows_if_any(body: Any, place: str) -> list[Row]:
+    """As `rows_of`; a null is a list without rows."""
+    return rows_of([] if body is None else body, place)
+
+
 def without(row: Row, name: str) -> Row:
     return {key: value for key, value in row.items() if key != name}
 

@@ -21,7 +21,6 @@ from ._paging import Page
 
 DEEP_EVERY = timedelta(days=7)
 DEEP_BACK = timedelta(days=30)
-FOREVER = timedelta(days=36_500)
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)  # is not parted: whoever gives more for it ignores the bounds
@@ -34,11 +33,13 @@ MOST_PARTS = 1_000  # of one window; they can be parted in their turn
 def first_instant(endpoint: Windowed, night: Night) -> datetime:
     """Where a first load of this endpoint begins."""
     start = night.settings.get("start_date")
-    first = parse_time(start) if start else night.now - timedelta(days=90)
-    if endpoint.keeps:
-        oldest = night.now - endpoint.keeps
-        first = max(first, oldest) if start else oldest
-    return min(first, night.now - timedelta(minutes=1))
+    first = parse_time(start) if start else night.now - (endpoint.keeps or timedelta(days=90))
+    return min(max(first, _oldest(endpoint, night)), night.now - timedelta(minutes=1))
+
+
+def _oldest(endpoint: Windowed, night: Night) -> datetime:
+    """What is before, the vendor does not answer for any more."""
+    return night.now - endpoint.keeps if endpoint.keeps else datetime.min.replace(tzinfo=UTC)
 
 
 def nightly(endpoint: Windowed, night: Night) -> list[Window]:
@@ -48,14 +49,14 @@ def nightly(endpoint: Windowed, night: Night) -> list[Window]:
     if "cursor" not in state:
         return tiles(first, night.now, endpoint.step)
     cursor = min(parse_time(state["cursor"]), night.now)  # a clock may have been ahead
-    kept = night.now - endpoint.keeps if endpoint.keeps else cursor - FOREVER
+    oldest = _oldest(endpoint, night)
     start = cursor - timedelta(days=float(night.settings["lookback_days"]))
     if is_deep(state, night.now):
         start = min(start, cursor - DEEP_BACK)
     if cursor >= first:
         start = max(start, first)
-    start = max(start, kept)
-    back = max(cursor - DEEP_BACK, kept).date()
+    start = max(start, oldest)
+    back = max(cursor - DEEP_BACK, oldest).date()
     days = (date.fromisoformat(d) for d in state.get("unfinished", ()))
     again = sorted(d for d in days if back <= d and midnight(d) < start)
     return [w for run in runs_of_days(again) for w in tiles(*run, endpoint.step)] + tiles(

@@ -36,7 +36,7 @@ from ._journal import Journal
 from ._json import is_storable
 from ._meter import Meter
 from ._rejects import without_bad
-from ._replies import Row, rows_of
+from ._replies import Row, rows_if_any, rows_of
 from ._tables import Kind, Table
 from ._windows import first_instant, iso, parse_time, tiles
 
@@ -316,7 +316,7 @@ def _told_to_wait(name: str, error: TypeChanged) -> str:
 
 def _recent_slice(night: Night, body: Any, loaded: list[str]) -> Slice:
     """The rows of one reply. Raises TypeChanged where they make no table."""
-    rows = _timed(rows_of(body, "recentActivities"), "action_date", zone_of(night))
+    rows = _timed(rows_if_any(body, "recentActivities"), "action_date", zone_of(night))
     campaigns = _with_campaigns(night, "recent_activities", rows, "action_date")
     state = {"loaded": loaded, "campaigns": campaigns}
     latest = {RECENT.key_of(row): row for row in rows}

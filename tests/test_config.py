@@ -52,8 +52,8 @@ MISTAKES = {
     "a page size that is no number": ("[sources.vonage]\npage_size = 'many'\n", "a number"),
     "an address without TLS": ("[sources.vonage]\napi_url = 'http://a.example'\n", "https"),
     "no address": ("[sources.vonage]\napi_url = 'a.example'\n", "address"),
-    "a start in the future": ("[sources.vonage]\nstart_date = '2999-01-01'\n", "start_date"),
-    "a start before its vendor": ("[sources.vonage]\nstart_date = '0001-01-01'\n", "start_date"),
+    "a start in the future": ("[sources.vonage]\nstart_date = '2999-01-01'\n", "future"),
+    "a start before its vendor": ("[sources.vonage]\nstart_date = '0001-01-01'\n", "before 2000"),
     "a unit that is none": (
         "[sources.avaamo]\naccess_token = 't'\ntime_unit = 'm'\n",
         "one of ms, s",

@@ -348,7 +348,6 @@ def test_a_clock_that_was_wrong_for_a_night_harms_no_later_one(
         fake.change()
         assert home.run() == 0, home.error(fake.vendor)
     assert any("a clock was ahead, or ours is behind" in text for text in home.said)
-    assert any("a clock was ahead, or ours is behind" in text for text in home.said)
     for table in catalog.vendor(fake.vendor).tables:
         if not table.is_observation:
             assert_table(home, fake.vendor, table.name, fake.expected()[table.name])
