@@ -277,6 +277,19 @@ EQUAL: dict[str, tuple[list[list[tuple[int, str]]], list[tuple[datetime, str]]]]
 }
 
 
+def test_equal_keys_in_great_number_are_each_a_contact(house: MartHouse) -> None:
+    """DuckDB joins as of a time in another way from 65 rows on; that one matches nulls."""
+    pairs = [
+        seen(attempts, RUN_1, phone_number=f"1202555{n:04}", occurrence=occurrence)
+        for n in range(70)
+        for occurrence, attempts in enumerate((1, 2))
+    ]
+    house.add("koreai.campaign_contacts", *pairs)
+    assert errors(house.build()) == []
+    made = "select phone, count(*), count(distinct source_key) from marts.contact_attempts group by"
+    assert house.sql(f"{made} all order by all") == [(f"+1202555{n:04}", 3, 2) for n in range(70)]
+
+
 @pytest.mark.parametrize("case", EQUAL)
 def test_contacts_with_equal_keys_are_told_apart_by_their_counters(
     house: MartHouse, case: str

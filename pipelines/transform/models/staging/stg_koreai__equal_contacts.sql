@@ -28,6 +28,7 @@ sides as (
         and begun.phone_number = ended.phone_number
         and begun.unique_id = ended.unique_id
         and begun.observed_at >= ended.observed_to
+    where ended.observed_to is not null -- DuckDB's asof join of many rows matches nulls
 ),
 
 numbered as (
