@@ -2,13 +2,18 @@
 
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from sources._endpoints import Window
 from sources._meter import Meter
+
+# waiting for the vendor; rows to Arrow; dlt's two; waiting for another vendor's load; the database
+STAGES = ("network", "building", "extract", "normalize", "turn", "load")
 
 
 @dataclass
@@ -43,6 +48,13 @@ class Progress:
         """In dlt and the database; waiting for another vendor's load is no part of it."""
         return sum(self.meter.seconds[stage] for stage in ("extract", "normalize", "load"))
 
+    @property
+    def stages(self) -> dict[str, float]:
+        """Seconds by stage. They overlap: a vendor is asked while the slice before is loaded."""
+        spent = self.meter.seconds
+        building = max(0.0, spent["fetch"] - spent["network"])
+        return {name: building if name == "building" else spent[name] for name in STAGES}
+
     def as_row(self, run_id: str) -> dict[str, Any]:
         """A row of ops.runs."""
         return {
@@ -55,6 +67,7 @@ class Progress:
             "requests": self.meter.requests,
             "extract_seconds": round(self.extract_seconds, 3),
             "load_seconds": round(self.load_seconds, 3),
+            "stages": json.dumps({name: round(spent, 3) for name, spent in self.stages.items()}),
             "error": self.error,
             "warnings": json.dumps(self.held + self.warnings),
         }
@@ -81,3 +94,12 @@ class Board:
     vendors: dict[str, Progress] = field(default_factory=dict)
     slice_loaded: Callable[[Progress], None] = lambda _progress: None
     warnings: list[str] = field(default_factory=list)  # of the audit
+    seconds: dict[str, float] = field(default_factory=dict)  # of what is done for all vendors
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - started

@@ -116,14 +116,16 @@ def _run(config: Config, job: Job, board: Board, connection: warehouse.Connectio
     not_theirs = broken.put_broken_back(config, connection, board)
     records.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
     if job.marts:
-        connection, refused = _marts(config, connection, job, board, run_id, models)
+        with board.timed("marts"):
+            connection, refused = _marts(config, connection, job, board, run_id, models)
         not_theirs |= refused
     records.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
     # as the warehouse has them: dlt's own may be ahead of a load that failed
     states = {n: records.vendor_states(connection, n) for n in job.vendors if n not in not_theirs}
-    marts.put_unaccepted_back(config, connection)
-    comments.describe(connection)
-    publishing.publish(config, connection, run_id, board.say)
+    with board.timed("publish"):
+        marts.put_unaccepted_back(config, connection)
+        comments.describe(connection)
+        publishing.publish(config, connection, run_id, board.say)
     for name, state in states.items():
         catalog.vendor(name).published(config.work_dir, state)
     all_good = all(p.status == "ok" for p in board.vendors.values())

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -116,7 +116,7 @@ class Show:
         for p in board.vendors.values():
             self.say(
                 f"{p.vendor:8} {p.status:8} {p.rows:>9,} rows {p.meter.requests:>6,} requests "
-                f"{p.seconds:>7.1f} s"
+                f"{p.seconds:>7.1f} s ({_seconds(p.stages)})"
             )
             for text in [f"error: {p.error}"] if p.error else []:
                 self.say(f"         {text}")
@@ -130,6 +130,8 @@ class Show:
             self.say(f"{name:8} {why}")
         for text in board.warnings:
             self.say(f"audit    warning: {text}")
+        if board.seconds:
+            self.say(_seconds(board.seconds))
         self.say(f"published: {config.published}")
 
     def interrupted(self, board: "Board") -> None:
@@ -149,6 +151,10 @@ def print_table(headings: list[str], rows: list[list[Any]]) -> None:
             for value, text, width in zip(source, row, widths, strict=True)
         ]
         console.print("  ".join(cells).rstrip(), markup=False)
+
+
+def _seconds(stages: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {spent:.1f}" for name, spent in stages.items())
 
 
 def _text(value: Any) -> str:

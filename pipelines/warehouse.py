@@ -41,6 +41,7 @@ create table if not exists ops.runs (
     "rows" bigint, requests bigint, extract_seconds double, load_seconds double,
     error varchar, warnings json
 );
+alter table ops.runs add column if not exists stages json;
 create table if not exists ops.published (
     run_id varchar not null, published_at timestamptz not null,
     contract_version integer not null, as_of json not null

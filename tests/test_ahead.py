@@ -1,5 +1,6 @@
 """One item ahead: what a vendor is asked meanwhile, and how it ends."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ import pytest
 
 from pipelines import ahead as module
 from pipelines.ahead import ahead
+from pipelines.board import STAGES
 from pipelines.load import VendorLoad
 from sources._errors import Stopped, VendorError
 from sources._meter import Meter
@@ -159,11 +161,15 @@ def test_time_is_told_by_what_it_went_into(house: MakeHouse) -> None:
         fake.latency = 0.05
         home = house(fake, vonage__max_in_flight=1)
         home.run()
-        ((requests, fetching, loading),) = home.sql(
-            "select requests, extract_seconds, load_seconds from ops.runs"
+        ((requests, fetching, loading, stages),) = home.sql(
+            "select requests, extract_seconds, load_seconds, stages from ops.runs"
         )
         seconds = home.board.vendors["vonage"].meter.seconds
         assert fetching >= seconds["network"] - 0.001 >= 0.05 * requests - 0.01
         assert loading == pytest.approx(
             seconds["extract"] + seconds["normalize"] + seconds["load"], abs=0.002
         )
+        told = json.loads(stages)
+        assert list(told) == list(STAGES)
+        assert told["network"] + told["building"] == pytest.approx(fetching, abs=0.002)
+        assert {"publish", "marts"} >= home.board.seconds.keys() >= {"publish"}
