@@ -7,11 +7,11 @@ was raises TypeChanged; nothing is cast in silence.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, date, datetime
 from functools import cache
 from itertools import chain
 from operator import itemgetter
+from types import NoneType
 from typing import Any
 
 import orjson
@@ -21,6 +21,7 @@ from ._json import dumps
 from ._replies import Fault, Row
 from ._tables import VERSION, Kind, Table, column_name, named
 
+MOST_PASSES = 4  # to find the fields that every row has
 # What Python, and with it most readers, can hold as a time.
 TIMES = (datetime(1, 1, 1, tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
@@ -69,12 +70,13 @@ def _arrow(table: Table, rows: Sequence[Row], known: Mapping[str, str]) -> tuple
         raise TypeChanged(_fault(table, rows))
     arrays: dict[str, Any] = {}
     new_json: set[str] = set()
-    for field, values in _declared(table, rows).items():
+    inner = _inner(table, rows)
+    for field, values in _declared(table, inner).items():
         column = column_name(field)
         arrays[column] = _array(table, field, table.fields[field], values)
         if column in table.key and arrays[column].null_count:
             raise TypeChanged(f"{table.name}: a row came without its key '{field}'")
-    for column, values in _unknown(table, rows, names).items():
+    for column, values in _unknown(table, inner, names).items():
         if column in arrays:
             raise TypeChanged(f"{table.name}: two fields of the vendor share the name '{column}'")
         if all(value is None for value in values):
@@ -94,16 +96,24 @@ def _fault(table: Table, rows: Sequence[Row]) -> str:
     return fault if isinstance(fault, Fault) else f"{table.name}: a field without a name"
 
 
-def _declared(table: Table, rows: Sequence[Row]) -> dict[str, Sequence[Any]]:
-    """The values of each declared field, row by row; an object that is none raises."""
+def _inner(table: Table, rows: Sequence[Row]) -> dict[str, Sequence[Row]]:
+    """The declared objects of each row by where they are in it, "" the row itself; one that is no
+    object raises."""
     inner: dict[str, Sequence[Row]] = {"": rows}
-    values: dict[str, Sequence[Any]] = {}
-    for prefix, names in _by_object(tuple(table.fields)).items():
+    for prefix in _by_object(tuple(table.fields)):
         if prefix:
             outer, _, last = prefix.rpartition(".")
             inner[prefix] = _objects(table, prefix, [row.get(last) for row in inner[outer]])
+    return inner
+
+
+def _declared(table: Table, inner: Mapping[str, Sequence[Row]]) -> dict[str, Sequence[Any]]:
+    """The values of each declared field, row by row."""
+    values: dict[str, Sequence[Any]] = {}
+    for prefix, names in _by_object(tuple(table.fields)).items():
         start = f"{prefix}." if prefix else ""
-        values |= zip((start + name for name in names), _of_each(inner[prefix], names), strict=True)
+        of_each = _of_each(inner[prefix], names)
+        values |= {start + name: of_each[name] for name in names}
     return values
 
 
@@ -117,14 +127,21 @@ def _by_object(fields: tuple[str, ...]) -> dict[str, list[str]]:
     return names
 
 
-def _of_each(rows: Sequence[Row], names: Sequence[str]) -> Sequence[Sequence[Any]]:
-    """Per name its value in each row. To go through the rows once takes two thirds of the time, and
-    each row to have all of them."""
-    if len(names) > 1:
-        with suppress(KeyError):
-            one_by_one = list(chain.from_iterable(map(itemgetter(*names), rows)))
-            return [one_by_one[n :: len(names)] for n in range(len(names))]
-    return [[row.get(name) for row in rows] for name in names]
+def _of_each(rows: Sequence[Row], names: Sequence[str]) -> dict[str, list[Any]]:
+    """Per name its value in each row. Those that every row has are taken in one pass, in two thirds
+    of the time."""
+    common = list(names)
+    for _ in range(MOST_PASSES):
+        if len(common) < 2:
+            break
+        try:
+            one_by_one = list(chain.from_iterable(map(itemgetter(*common), rows)))
+        except KeyError as missing:
+            common.remove(missing.args[0])
+            continue
+        values = {name: one_by_one[n :: len(common)] for n, name in enumerate(common)}
+        return values | {n: [row.get(n) for row in rows] for n in names if n not in values}
+    return {name: [row.get(name) for row in rows] for name in names}
 
 
 def _objects(table: Table, field: str, values: Sequence[Any]) -> list[Row]:
@@ -134,13 +151,15 @@ def _objects(table: Table, field: str, values: Sequence[Any]) -> list[Row]:
     return [value or {} for value in values]
 
 
-def _unknown(table: Table, rows: Sequence[Row], names: set[str]) -> dict[str, list[Any]]:
+def _unknown(
+    table: Table, inner: Mapping[str, Sequence[Row]], names: set[str]
+) -> dict[str, list[Any]]:
     """Values of the fields that the vendor's page does not name, by column; `names` are those of
     all the rows' own fields."""
-    prefixes = _by_object(tuple(table.fields)).keys() - {""}
+    prefixes = inner.keys() - {""}
     unknown: dict[str, list[Any]] = {}
     for prefix in ("", *sorted(prefixes)):
-        objects = rows if not prefix else [_inside(row, prefix) for row in rows]
+        objects = inner[prefix]
         seen: set[str] = set().union(*objects) if prefix else names
         start = f"{prefix}." if prefix else ""
         for name in sorted(seen):
@@ -162,24 +181,20 @@ def _unknown(table: Table, rows: Sequence[Row], names: set[str]) -> dict[str, li
     return unknown
 
 
-def _inside(row: Row, prefix: str) -> Row:
-    for name in prefix.split("."):
-        row = row.get(name) or {}
-    return row
-
-
 def _array(table: Table, field: str, kind: Kind, values: Sequence[Any]) -> Any:
     """One column. Raises TypeChanged unless every value is of its kind."""
     import pyarrow as pa
 
     if kind in ("list", "map", "json"):
         return pa.array(_json_texts(table, field, kind, values), pa.string())
-    if kind == "code":
+    types = {*map(type, values)} - {NoneType}
+    if kind == "code" and int in types:
         values = [str(v) if type(v) is int else v for v in values]
     if kind == "time":
         values = [None if v == "" else v for v in values]
     try:
-        inferred = pa.array(values)
+        # told what it is, Arrow does not look at each value twice; bool is a type of its own
+        inferred = pa.array(values, pa.string()) if types == {str} else pa.array(values)
         return _within_times(_as_kind(inferred, kind))
     except UnicodeEncodeError:
         raise TypeChanged(f"{table.name}.{column_name(field)}: {NO_TEXT}") from None
@@ -285,10 +300,14 @@ def _fits(value: Any, kind: Kind) -> bool:
 def _json_texts(table: Table, field: str, kind: Kind, values: Sequence[Any]) -> list[str | None]:
     """JSON texts; an empty list may stand for an empty map and the other way round."""
     shapes = _PYTHON.get(kind)
-    for value in values:
-        if shapes and value is not None and not isinstance(value, shapes) and value not in ([], {}):
-            raise _changed(table, field, _EXPECTED[kind], value)
-    return [None if v is None else _json_text(table, column_name(field), v) for v in values]
+    if shapes and not {*map(type, values)} <= {*shapes, NoneType}:
+        for value in values:
+            if not isinstance(value, (*shapes, NoneType)) and value not in ([], {}):
+                raise _changed(table, field, _EXPECTED[kind], value)
+    try:
+        return [None if v is None else orjson.dumps(v).decode() for v in values]
+    except TypeError:  # what `dumps` knows how to write, or can tell
+        return [None if v is None else _json_text(table, column_name(field), v) for v in values]
 
 
 def _json_text(table: Table, column: str, value: Any) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from itertools import count, pairwise
+from itertools import chain, count, pairwise, repeat
 from typing import Any, Literal
 
 from ._api import Api
@@ -46,6 +46,9 @@ class Page:
             raise VendorError("the vendor's total of rows is no such number")
 
 
+Reading = list[tuple[Page, list[Hashable]]]  # with the keys of their rows
+
+
 @dataclass(frozen=True)
 class Found:
     """The rows of a set, each key once (`settled` with repeats: as often as the vendor has it).
@@ -78,26 +81,26 @@ def settled(
     `total` stands in where the replies carry none.
     Raises VendorError where so many READINGS do not settle.
     """
-    readings: list[list[Page]] = []
+    readings: list[Reading] = []
     found: list[Counter[Hashable]] = []
     most = READINGS[keep]
     for _ in range(most):
         pages = read()
-        readings.append(pages)
-        keys = Counter(key(row) for page in pages for row in page.rows)
+        readings.append([(page, list(map(key, page.rows))) for page in pages])
+        keys = Counter(chain.from_iterable(keys for _, keys in readings[-1]))
         found.append(keys if repeats else Counter(keys.keys()))
-        doubt = _doubt(pages, found, key, total, repeats=repeats, unite=keep == "all")
+        doubt = _doubt(readings[-1], found, total, repeats=repeats, unite=keep == "all")
         least = min((p.total for p in pages if p.total is not None), default=total or 0)
         grows = not repeats and found[-1].total() >= least
         if doubt is None or _agree(found, two="total of" not in doubt, grows=grows):
             break
     else:
         raise VendorError(f"{place}: {most} readings in a row gave different rows ({doubt})")
-    kept = [pages] if keep == "last" else readings
+    kept = readings[-1:] if keep == "last" else readings
     warnings = [f"{place}: {doubt}"] if doubt and "total of" in doubt else []
     if repeats:
         return Found([row for page in pages for row in page.rows], warnings)
-    newest = _newest(kept, key)
+    newest = _newest(kept)
     return Found(
         [row for row, _ in newest.values()],
         warnings,
@@ -106,16 +109,15 @@ def settled(
 
 
 def _doubt(
-    pages: list[Page],
+    reading: Reading,
     found: list[Counter[Hashable]],
-    key: Key,
     total: int | None,
     *,
     repeats: bool,
     unite: bool,
 ) -> str | None:
     """Why the last reading (with those before it, where they are united) might miss a row."""
-    totals = {page.total for page in pages if page.total is not None} or {total} - {None}
+    totals = {page.total for page, _ in reading if page.total is not None} or {total} - {None}
     if len(totals) > 1:
         return "the total changed while paging"
     counts = {found[-1].total()}
@@ -126,9 +128,9 @@ def _doubt(
     if totals and not repeats:
         return None
     homes: dict[Hashable, int] = {}
-    for number, page in enumerate(pages):
-        for row in page.rows:
-            if homes.setdefault(key(row), number) != number:
+    for number, (_, keys) in enumerate(reading):
+        for key in keys:
+            if homes.setdefault(key, number) != number:
                 return "a row stands on two pages"
     return None
 
@@ -143,12 +145,11 @@ def _agree(found: list[Counter[Hashable]], *, two: bool, grows: bool) -> bool:
     return len(pairs) == 2 and (equal or (grows and all(a <= b for a, b in pairs)))
 
 
-def _newest(readings: list[list[Page]], key: Key) -> dict[Hashable, tuple[Row, int]]:
+def _newest(readings: list[Reading]) -> dict[Hashable, tuple[Row, int]]:
     """Each key once: the version whose request was sent last, and the number of that request."""
     latest: dict[Hashable, tuple[Row, int]] = {}
-    for page in sorted((p for pages in readings for p in pages), key=lambda p: p.sent):
-        for row in page.rows:
-            latest[key(row)] = row, page.sent
+    for page, keys in sorted(chain.from_iterable(readings), key=lambda keyed: keyed[0].sent):
+        latest.update(zip(keys, zip(page.rows, repeat(page.sent)), strict=True))
     return latest
 
 

@@ -41,7 +41,7 @@ def rows_of(value: Any, place: str) -> list[Row]:
     """A list of objects, or VendorError. What is no object becomes one with a Fault."""
     if not isinstance(value, list):
         raise VendorError(f"{place}: the reply is {_json_kind(value)} where a list belongs")
-    if all(type(row) is dict for row in value):
+    if {*map(type, value)} <= {dict}:
         return value
     return [
         row

@@ -2,7 +2,7 @@
 their kinds, and what makes a row the same row.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, cached_property
@@ -87,7 +87,7 @@ class Table:
     def key_of(self, row: Row) -> tuple[Any, ...]:
         """The key of a row as the vendor sent it. Where a part of it is missing or is none, the
         row's content stands in: it is told from other rows until `arrow` refuses it."""
-        parts = tuple(_key_part(row.get(name)) for name in self.key_fields)
+        parts = tuple([_key_part(row.get(name)) for name in self.key_fields])
         return ("", content_of(row)) if None in parts else parts
 
     @cached_property
@@ -95,9 +95,11 @@ class Table:
         """The column that names the row of the main table: its key, or of a child its parent."""
         return (self.parent if self.is_child else None) or self.key[0]
 
-    def main_key_of(self, row: Row) -> tuple[Any, ...]:
-        """The key of a row, or of the row of the main table that it is a child of."""
-        return (_key_part(row.get(self.main_column)),) if self.is_child else self.key_of(row)
+    def main_keys_of(self, rows: Sequence[Row]) -> Iterable[tuple[Any, ...]]:
+        """The key of each row, or of the row of the main table that it is a child of."""
+        if not self.is_child:
+            return map(self.key_of, rows)
+        return zip([_key_part(row.get(self.main_column)) for row in rows])
 
     def field_of(self, column: str) -> str:
         """The vendor's name of a column."""
@@ -110,6 +112,8 @@ class Table:
 
 
 def _key_part(value: Any) -> Any:
+    if type(value) is str:  # as nearly all are
+        return value
     if type(value) is int:
         return str(value)  # 7 and "7" are one id
     return value if isinstance(value, str | date) else None

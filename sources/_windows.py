@@ -261,7 +261,11 @@ def _without_older(read: Read, asked: Mapping[Hashable, int]) -> Read:
     return replace(
         read,
         rows={
-            table: [row for row in rows if table.main_key_of(row) not in older]
+            table: [
+                row
+                for row, key in zip(rows, table.main_keys_of(rows), strict=True)
+                if key not in older
+            ]
             for table, rows in read.rows.items()
         },
     )

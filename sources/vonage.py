@@ -189,13 +189,14 @@ def _three_tables(items: list[Row]) -> dict[Table, list[Row]]:
     for item in items:
         guid = item.get("guid")
         for position, channel in enumerate(_children(item, "channels")):
-            for number, event in enumerate(_children(channel, "events")):
+            of_channel = _children(channel, "events")
+            for number, event in enumerate(of_channel):
                 if not OURS.isdisjoint(event):
                     make_room(event, OURS)
                 event["interaction_guid"] = guid
                 event["channel_position"] = position
                 event["position"] = number
-                events.append(event)
+            events += of_channel
             if not OURS.isdisjoint(channel):
                 make_room(channel, OURS)
             channel["interaction_guid"] = guid
