@@ -1,12 +1,14 @@
 """Fixtures for all tests: warehouses in temporary folders, retries without their waits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from pipelines import files, marts
+from pipelines.config import Config
 from tests.fakes._server import Fake
 from tests.house import House
 
@@ -21,6 +23,24 @@ settings.load_profile("patient")
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sources._session.BACKOFF", 0.01)
     monkeypatch.setattr("sources._api.BREATH", 0.01)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _models_read_once() -> Iterator[None]:
+    """dbt reads the models in two seconds: once per setting, not once per warehouse. Runs that are
+    processes of their own read them each time."""
+    read, known = marts.read_models, dict[str, Any]()
+
+    def read_once(config: Config) -> Any:
+        marts.dbt_arguments(config, files.work_path(config))  # sets the path in the environment
+        variables = str(config.marts)
+        if variables not in known:
+            known[variables] = read(config)
+        return known[variables].deepcopy()  # dbt writes into what it is given
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(marts, "read_models", read_once)
+        yield
 
 
 @pytest.fixture
