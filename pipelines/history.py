@@ -1,19 +1,31 @@
 """What a history owes beyond dlt, which closes versions list by list."""
 
+from datetime import UTC, datetime
+
 from sources._tables import Table
 
-from .warehouse import Connection
+from .warehouse import Connection, transaction
 
 
-def close_moved(connection: Connection, schema: str, table: Table) -> None:
-    """A row that moved to another list is open there alone, also where its old list was held back:
-    of several open versions of a key, the earlier end as the latest begins."""
+def join_moved(connection: Connection, schema: str, table: Table, since: datetime | None) -> None:
+    """Versions of a row that moved to another list meet: lists are loaded one after the other, and
+    one may be held back or fail, so that a row is open in two, or closed in one before it is seen
+    in the next. A gap is closed if it began `since` all lists were read: else the row was away."""
     place = f'"{schema}"."{table.name}"'
     key = ", ".join(f'"{name}"' for name in table.key)
-    same = " and ".join(f'earlier."{name}" = later."{name}"' for name in table.key)
-    connection.execute(
-        f"update {place} as earlier set _dlt_valid_to = later.since from ("
-        f"select {key}, max(_dlt_valid_from) as since from {place} "
-        f"where _dlt_valid_to is null group by all having count(*) > 1) as later "
-        f"where {same} and earlier._dlt_valid_to is null and earlier._dlt_valid_from < since"
+    same = " and ".join(f'version."{name}" = pair."{name}"' for name in table.key)
+    versions = (
+        f'select {key}, "{table.parent}" as list, _dlt_valid_from as begins, '
+        f'_dlt_valid_to as ends, lead("{table.parent}") over later as next_list, '
+        f"lead(_dlt_valid_from) over later as next_begins from {place} "
+        f"window later as (partition by {key} order by _dlt_valid_from)"
     )
+    with transaction(connection):
+        connection.execute(
+            f"update {place} as version set _dlt_valid_to = pair.next_begins "
+            f"from ({versions}) as pair where {same} and version._dlt_valid_from = pair.begins and "
+            "(ends is null or ends > next_begins or "
+            "(ends < next_begins and list <> next_list and ends > $since)) "
+            "and next_begins > begins",
+            {"since": since or datetime.min.replace(tzinfo=UTC)},
+        )

@@ -33,7 +33,7 @@ from . import catalog, memory, records, warehouse
 from .broken import adding_path, mark, settle
 from .files import Say
 from .gather import Built
-from .history import close_moved
+from .history import join_moved
 from .replaced import remove_earlier, without_unchanged
 
 CONTRACT: TSchemaContractDict = {
@@ -104,6 +104,7 @@ class VendorLoad:
             self._pipeline.sync_destination()
         self._known = self._known_columns()
         self._open = records.open_rejections(connection, vendor.name)
+        self._good_at = records.last_runs(connection).get(vendor.name, {}).get("good_at")
 
     def states(self) -> dict[str, Mapping[str, Any]]:
         """What the warehouse remembers of each endpoint."""
@@ -256,12 +257,15 @@ class VendorLoad:
 
     def whole(self, endpoint: Endpoint) -> None:
         """This endpoint has been read to its end: what a broken load left is put right."""
-        for table in endpoint.tables:
-            if table.kept == "history" and table.parent not in (None, *table.key):
-                with self._my_turn():
-                    close_moved(self._connection, self.vendor.name, table)
         if self._broken.pop(endpoint.name + self._tag, None) is not None:
             self._mark(self._broken)
+
+    def join_moved(self) -> None:
+        """Behind all loads of this run, also of one that failed: what moved between lists."""
+        for table in self.vendor.tables:
+            if table.kept == "history" and table.parent not in (None, *table.key):
+                with self._my_turn():
+                    join_moved(self._connection, self.vendor.name, table, self._good_at)
 
     def _hinted(self, endpoint: Endpoint, built: Built) -> Iterator[Hinted]:
         """The tables of a load with dlt's hints for them."""

@@ -1,7 +1,7 @@
 """One vendor's part of a run: read ahead, loaded slice by slice, its failure its own."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -48,22 +48,32 @@ def _load_vendor(config: Config, job: Job, load: VendorLoad, progress: Progress)
     lists = _lists(load)
     api = load.vendor.connect(config.sources[progress.vendor], progress.meter)
     read = _read_vendor(config, job, load, api)
-    with closing(ahead(read, progress.meter)) as read_ahead:
-        for endpoint, built in read_ahead:
-            if built is None:
-                load.whole(endpoint)
-                continue
-            progress.endpoint, progress.label = endpoint.name, built.piece.label
-            load.load(endpoint, built)
-            progress.rows += len(built)
-            progress.put_aside |= {(r.table, r.key, r.sha256) for r in built.rejected}
-            progress.warnings += map(printable, built.piece.warnings)
-            progress.held += map(printable, built.piece.held)
-            progress.slice_loaded(progress)
+    try:
+        with closing(ahead(read, progress.meter)) as read_ahead:
+            _load_all(read_ahead, load, progress)
+    finally:
+        if not progress.meter.stop.is_set():
+            load.join_moved()
     progress.warnings += _clocks_apart(api)
     accepted = job.accept_shrink.get(progress.vendor, frozenset()) - {"*"}
     for name in sorted(accepted - lists - _lists(load)):
         progress.warnings.append(f"--accept-shrink {progress.vendor}:{name}: it has no such list")
+
+
+def _load_all(
+    items: Iterable[tuple[Endpoint, Built | None]], load: VendorLoad, progress: Progress
+) -> None:
+    for endpoint, built in items:
+        if built is None:
+            load.whole(endpoint)
+            continue
+        progress.endpoint, progress.label = endpoint.name, built.piece.label
+        load.load(endpoint, built)
+        progress.rows += len(built)
+        progress.put_aside |= {(r.table, r.key, r.sha256) for r in built.rejected}
+        progress.warnings += map(printable, built.piece.warnings)
+        progress.held += map(printable, built.piece.held)
+        progress.slice_loaded(progress)
 
 
 def _lists(load: VendorLoad) -> set[str]:

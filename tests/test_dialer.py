@@ -23,7 +23,7 @@ from sources._endpoints import Finding, Listed, Night, Read, Slice, Window, Wind
 from sources._errors import VendorError
 from sources._meter import Meter
 from sources.dialer import VENDOR, _token
-from tests.fakes._server import Answer, Ask, Row
+from tests.fakes._server import Answer, Ask, Fault, Row
 from tests.fakes.dialer import HISTORY, LOGIN, SAMPLES, STATUS, DialerFake
 from tests.house import House, assert_holds, assert_table
 
@@ -352,6 +352,71 @@ def test_leads_that_move_out_of_a_campaign_that_is_held_are_open_once(
     before = home.sql(spans)
     assert home.run(now=NOW + 2 * DAY, accept_shrink={"dialer": frozenset({left})}) == 0
     assert home.sql(spans) == before
+
+
+LIVES = (
+    "select id, list((campaign_id, _dlt_valid_from, _dlt_valid_to) order by _dlt_valid_from) "
+    "from dialer.leads group by id having count(*) > 1 order by id"
+)
+
+
+def assert_they_meet(home: House, *lists: str, moved: set[str]) -> None:
+    """Each of these leads stood in these campaigns, one after the other, and stands in the last."""
+    lives = dict(home.sql(LIVES))
+    assert lives.keys() == moved
+    for life in lives.values():
+        assert [campaign for campaign, _, _ in life] == list(lists)
+        assert [ends for _, _, ends in life] == [*(begins for _, begins, _ in life[1:]), None]
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["to a later one", "to an earlier one"])
+def test_a_lead_that_moves_between_campaigns_of_two_loads_is_never_away_nor_twice(
+    home: House, fake: DialerFake, monkeypatch: pytest.MonkeyPatch, *, back: bool
+) -> None:
+    monkeypatch.setattr("pipelines.gather.ENOUGH_ROWS", 1)
+    lists = [fake.add_campaign(name, leads=5) for name in ("First", "Middle", "Last")]
+    home.run(now=NOW)
+    came, went = (lists[0], lists[-1]) if back else (lists[-1], lists[0])
+    moved = fake.leads_of(went)[:3]
+    for lead in moved:
+        lead["campaign_id"] = came
+    fake.recount()
+    assert home.run(now=NOW + DAY) == 0
+    assert_they_meet(home, went, came, moved={str(lead["id"]) for lead in moved})
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["into it", "out of it"])
+def test_a_lead_that_moves_while_a_campaign_fails_is_never_away_nor_twice(
+    home: House, fake: DialerFake, *, back: bool
+) -> None:
+    lists = [fake.add_campaign(name, leads=5) for name in ("First", "Fails")]
+    home.run(now=NOW)
+    went, came = reversed(lists) if back else lists
+    moved = fake.leads_of(went)[:3]
+    for lead in moved:
+        lead["campaign_id"] = came
+    fake.recount()
+    fake.faults.append(Fault("status", f"{lists[1]}/leads", times=5))
+    assert home.run(now=NOW + DAY) == 1
+    twice = (
+        "select id from dialer.leads where _dlt_valid_to is null group by id having count(*) > 1"
+    )
+    assert home.sql(twice) == []
+    assert home.run(now=NOW + 2 * DAY) == 0
+    assert_they_meet(home, went, came, moved={str(lead["id"]) for lead in moved})
+
+
+def test_a_lead_that_was_away_for_a_night_was_away(home: House, fake: DialerFake) -> None:
+    key = fake.add_campaign("Only", leads=5)
+    home.run(now=NOW)
+    away = fake.leads.pop(str(fake.leads_of(key)[0]["id"]))
+    fake.recount()
+    home.run(now=NOW + DAY)
+    fake.leads[away["id"]] = away | {"campaign_id": fake.add_campaign("Other")}
+    fake.recount()
+    home.run(now=NOW + 2 * DAY)
+    (life,) = dict(home.sql(LIVES)).values()
+    assert life[0][2] < life[1][1]
 
 
 def test_a_campaign_that_is_accepted_and_not_there_is_told(home: House, fake: DialerFake) -> None:
