@@ -9,8 +9,9 @@ error and never an empty page.
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -23,6 +24,7 @@ import orjson
 from ._errors import Stopped, VendorError
 from ._json import loads
 from ._meter import Meter
+from ._slots import Slots
 
 if TYPE_CHECKING:  # with dlt a second to import, which `outreach status` need not pay
     import requests
@@ -134,25 +136,29 @@ class Api:
         self._verify = ca_bundle or True
         self._reads = [(m, re.compile(re.escape(self.base_url) + p)) for m, p in reads]
         self._reads += [("POST", re.compile(re.escape(url))) for url in login_urls]
+        self._login_urls = login_urls
         from pyrate_limiter import Limiter, Rate  # as the session: `outreach status` asks nobody
 
         self._limiter = Limiter(Rate(requests_per_minute, 60_000))  # in any 60 seconds
         self.sent = 0  # requests that have left; each reply tells which one it answers
         self._numbering = threading.Lock()
-        self._slots = threading.BoundedSemaphore(max_in_flight)
+        self._slots = Slots(max_in_flight)
+        self._asking = threading.local()  # the rank of this thread's request
         self._resting_until = 0.0  # monotonic
         self.given_up = threading.Event()  # while set, what other threads still ask is not sent
 
     # --- asking --------------------------------------------------------------------------------
 
-    def get(self, path: str, params: Mapping[str, Any] | None = None, **how: Any) -> Reply:
-        with self._slots:
-            return self.ask("GET", self.base_url + path, params=params, **how)
+    def get(
+        self, path: str, params: Mapping[str, Any] | None = None, *, rank: float = 0.0, **how: Any
+    ) -> Reply:
+        """Where all requests that may be under way are, the one with the lowest `rank` is next."""
+        self._asking.rank = rank
+        return self.ask("GET", self.base_url + path, params=params, **how)
 
     def post(self, path: str, json: Any, params: Mapping[str, Any] | None = None) -> Reply:
         """A POST that reads: it is retried as a GET is."""
-        with self._slots:
-            return self.ask("POST", self.base_url + path, params=params, json=json)
+        return self.ask("POST", self.base_url + path, params=params, json=json)
 
     def ask(
         self,
@@ -193,8 +199,14 @@ class Api:
 
     # --- the way out ---------------------------------------------------------------------------
 
-    def pass_gate(self, request: "requests.PreparedRequest") -> int:
-        """Raises unless the request is one of the vendor's reads; waits for the rate limit."""
+    @contextmanager
+    def gate(self, request: "requests.PreparedRequest") -> Iterator[int]:
+        """The request is under way in this block. Raises unless it is one of the vendor's reads;
+        waits for its turn and the rate limit."""
+        with self._slots.taken(getattr(self._asking, "rank", 0.0)):
+            yield self._pass(request)
+
+    def _pass(self, request: "requests.PreparedRequest") -> int:
         url = (request.url or "").split("?")[0]
         if not any(request.method == m and p.fullmatch(url) for m, p in self._reads):
             raise VendorError(
@@ -221,6 +233,13 @@ class Api:
     def rest(self, seconds: float) -> None:
         """Where one request is told to wait, those of the other threads wait with it."""
         self._resting_until = max(self._resting_until, time.monotonic() + seconds)
+
+    def answered(self, *, too_much: bool) -> None:
+        """The vendor has taken a request, or refused it for there are too many."""
+        if too_much:
+            self._slots.fewer()
+        else:
+            self._slots.went_well()
 
     def not_trusted(self, request: "requests.PreparedRequest", error: BaseException) -> VendorError:
         return VendorError(
@@ -277,8 +296,13 @@ class Api:
                 status=status,
             )
         if status != 200:
-            text = f"{place}: HTTP {status}{self._said(response)}{_mend(self.vendor, status)}"
-            raise VendorError(text, status=status)
+            is_login = status == 400 and url in self._login_urls
+            mend = _mend(self.vendor, 401 if is_login else status)  # OAuth2: 400 for a wrong client
+            raise VendorError(
+                f"{place}: HTTP {status}{self._said(response)}{mend}",
+                status=status,
+                told_to_wait="Retry-After" in response.headers,
+            )
         try:
             body = decode(response.content)
         except ValueError:
@@ -287,7 +311,7 @@ class Api:
                 f"{place}: the reply is not JSON but {len(response.content)} bytes of {kind}",
                 status=status,
             ) from None
-        said = _vendor_time(response)
+        said = http_time(response.headers.get("Date", ""))
         if said:
             self.skew = said - datetime.now(UTC)
         return Reply(body, getattr(response, "sent_as", 0))
@@ -349,8 +373,9 @@ def _mend(vendor: str, status: int) -> str:
             return ""
 
 
-def _vendor_time(response: "requests.Response") -> datetime | None:
+def http_time(text: str) -> datetime | None:
+    """A time of a header; None where it is none."""
     try:
-        return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
-    except (KeyError, ValueError):
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except (ValueError, OverflowError):  # a date of the year 99999
         return None

@@ -4,17 +4,18 @@
 class VendorError(Exception):
     """One vendor cannot be loaded further; what it loaded so far stays.
 
-    `status` is the HTTP status where the vendor answered with one. The text says what happened,
-    where, and what to do; it never holds a secret or a value of a record.
+    `status` is the HTTP status where the vendor answered with one; `told_to_wait`: with a
+    Retry-After. The text says what happened, where, and what to do; it never holds a secret or a
+    value of a record.
     """
 
-    def __init__(self, text: str, *, status: int | None = None) -> None:
+    def __init__(self, text: str, *, status: int | None = None, told_to_wait: bool = False) -> None:
         super().__init__(text)
-        self.status = status
+        self.status, self.told_to_wait = status, told_to_wait
 
     def at(self, place: str) -> "VendorError":
         """The same error with the place (endpoint, window) in front."""
-        error = type(self)(f"{place}: {self}", status=self.status)
+        error = type(self)(f"{place}: {self}", status=self.status, told_to_wait=self.told_to_wait)
         return error.with_traceback(self.__traceback__)
 
 

@@ -7,6 +7,7 @@ becomes a value that no table takes, so that its row can be named or put aside.
 
 import json
 import math
+from codecs import BOM_UTF8
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +20,7 @@ _LONGEST_INT = 4_000  # digits that Python turns into a number
 
 def loads(data: bytes) -> Any:
     """Raises ValueError where it is no JSON at all."""
+    data = data.removeprefix(BOM_UTF8)
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError:
@@ -26,10 +28,17 @@ def loads(data: bytes) -> Any:
     return exactly(data) if _LONG in data.translate(_TO_ZEROS) else value
 
 
+def looks_whole(data: bytes) -> bool:
+    """Whether a reply may be all of an object or a list, or null: one that was cut without having
+    told its length begins well, and ends badly."""
+    text = data.removeprefix(BOM_UTF8).strip()
+    return text[:1] + text[-1:] in (b"{}", b"[]") or text == b"null"
+
+
 def exactly(data: bytes, **how: Any) -> Any:
     """Whole numbers of any size; NaN and what is infinite as Decimal; bytes that are no UTF-8 as
     lone surrogates."""
-    text = data.decode("utf-8", "surrogateescape")
+    text = data.removeprefix(BOM_UTF8).decode("utf-8", "surrogateescape")
     try:
         return json.loads(
             text,

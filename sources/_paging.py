@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import chain, count, pairwise, repeat
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from ._api import Api
 from ._errors import VendorError
@@ -25,9 +25,11 @@ MOST_STALE = 9  # pages in a row that hold nothing new, under keys that are
 FEW = 10  # rows: no vendor cuts an array so short
 ROUND = 50  # a cut array has so many rows, or a multiple
 READINGS = {"all": 12, "last": 6}  # of one set, before it counts as never settling
+TOO_LARGE = (400, 413, 422, 503, 504)  # what a vendor may say to a page of too many rows
 SMALLER = 0.83  # each further reading's pages; no two have many edges in common
 
 Key = Callable[[Row], Hashable]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Page:
     total: int | None = None
     pages: int | None = None
     up_to: datetime | None = None  # the vendor's time of the request, where it says so
+    latest: datetime | None = None  # what happened until then is there, where it says so
     size: int = 0  # the rows that were asked for
 
     def __post_init__(self) -> None:
@@ -198,6 +201,20 @@ def readings(
         return numbered_pages(api, sized, place, first=next(firsts, None))
 
     return read
+
+
+def smaller_where_refused(api: Api, size: int, read: Callable[[int], T]) -> T:
+    """`read(size)`; where the vendor refuses pages so large, or is too slow for them, with half as
+    many rows, twice at most. What it takes is kept for this run (`Api.learnt`)."""
+    least = max(1, size // 4)
+    while True:
+        asked = api.learnt.get("page_size", size)
+        try:
+            return read(asked)
+        except VendorError as error:
+            if error.status not in TOO_LARGE or error.told_to_wait or asked // 2 < least:
+                raise
+            api.learnt["page_size"] = min(asked // 2, api.learnt.get("page_size", size))
 
 
 def _page_beyond(fetch: Callable[[int], Page], number: int) -> Page | None:

@@ -3,16 +3,16 @@ it keeps. Imported with the first request, for dlt takes a second.
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
+from datetime import UTC, datetime
+from math import ceil
 from typing import Any
 
 import requests
 from dlt.sources.helpers.requests import Client
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import InvalidHeader
-from urllib3.util import Retry
 
-from ._api import Api, rate_limited
+from ._api import Api, http_time, rate_limited
+from ._json import looks_whole
 
 BACKOFF = 1.0  # seconds before the first retry
 TIMEOUT = (15.0, 60.0)  # seconds to connect, seconds between two bytes of the reply
@@ -38,26 +38,42 @@ class _Gate(HTTPAdapter):
     """Every request passes here just before it leaves, first tries and retries alike."""
 
     def __init__(self, api: Api) -> None:
-        super().__init__(pool_maxsize=16)
+        super().__init__(pool_maxsize=api.max_in_flight)
         self._api = api
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # type: ignore[override]  # its stubs list each keyword
-        number = self._api.pass_gate(request)
-        try:
-            response = super().send(request, **kwargs)
-        except requests.exceptions.SSLError as error:  # no retry would mend it
-            raise self._api.not_trusted(request, error) from None
+        with self._api.gate(request) as number:
+            try:
+                response = super().send(request, **kwargs)
+            except requests.exceptions.SSLError as error:  # no retry would mend it
+                raise self._api.not_trusted(request, error) from None
+            _ = response.content  # as long as it comes the request is under way
         response.sent_as = number  # type: ignore[attr-defined]  # travels with the reply
-        if response.status_code in (403, 429) and (told := response.headers.get("Retry-After")):
-            with suppress(InvalidHeader, ValueError, OverflowError):  # a date of the year 99999
-                self._api.rest(min(Retry().parse_retry_after(told), LONGEST_WAIT))
+        limited = rate_limited(response)
+        self._api.answered(too_much=limited or response.status_code == 503)
+        told = _told_to_wait(response)
+        if limited:
+            self._api.rest(BACKOFF if told is None else told)
+        if told is not None:
+            response.headers["Retry-After"] = str(ceil(told))
         return response
+
+
+def _told_to_wait(response: requests.Response) -> float | None:
+    """Seconds, by the vendor's own clock where it names a time."""
+    told = response.headers.get("Retry-After", "").strip()
+    if told.isdecimal():
+        return min(float(told), LONGEST_WAIT)
+    if (until := http_time(told)) is None:
+        return None
+    now = http_time(response.headers.get("Date", "")) or datetime.now(UTC)
+    return max(0.0, min((until - now).total_seconds(), LONGEST_WAIT))
 
 
 def _worth_another_try(response: requests.Response | None, _error: BaseException | None) -> bool:
     """Replies that dlt's own rules let pass: not JSON though 200, a limit told in other words."""
     if response is None:
         return False
-    start = response.content[:64].lstrip()
-    no_json = response.status_code == 200 and start[:1] not in (b"{", b"[") and start != b"null"
-    return no_json or rate_limited(response)
+    return rate_limited(response) or (
+        response.status_code == 200 and not looks_whole(response.content)
+    )

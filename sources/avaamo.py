@@ -114,7 +114,8 @@ def campaign_insights(api: Api, night: Night, window: Window) -> Read | list[Win
 
 
 def _page(api: Api, window: Window, unit: str, size: int, number: int) -> Page:
-    reply = api.get(PATH, _bounds(window, unit) | {"page": number, "per_page": size})
+    query = _bounds(window, unit) | {"page": number, "per_page": size}
+    reply = api.get(PATH, query, rank=window.start.timestamp())
     body = reply.body
     rows = rows_of(field_of(body, "entries", list, PATH), PATH)
     pages = field_of(body, "total_pages", int, PATH)

@@ -9,11 +9,12 @@ Time filter `start` and `end`, ISO 8601 UTC, at most 31 days apart. `include=Pro
             what ended or was processed in the window, so older interactions come again: the newest
             version wins, with its channels and events.
 Cursor      the first page's `upTo` (the time of the request), never behind `end`: a later page's
-            `upTo` would skip what changed between the two requests.
+            `upTo` would skip what changed between the two requests. Not behind `latestUpdate`
+            either (the newest event that is available, where it is told), but for a day at most.
 Changes     ongoing interactions have null durations and come again when they end.
 Limits      "fair usage", 429; the one number in the documents is about 160 a minute.
 Left out    /interactions/ongoing, /agent-activities, /queue-times, /wfm: other questions.
-Assumed     limit=1000 is accepted. Bounds may be inclusive or not: a window begins a millisecond
+Assumed     limit=1000 is accepted; where it is not, half and a quarter of it are tried. Bounds may be inclusive or not: a window begins a millisecond
             early and ends up to one late.
 """
 
@@ -27,12 +28,13 @@ from ._api import Api, Login, StaticHeaders
 from ._endpoints import Finding, Night, Read, Vendor, Window, Windowed
 from ._errors import VendorError
 from ._meter import Meter
-from ._paging import Page, is_page, readings, settled
+from ._paging import Page, is_page, readings, settled, smaller_where_refused
 from ._replies import Fault, Row, field_of, make_room, rows_of, token_of
 from ._tables import Table
 from ._windows import parse_time, parted
 
 PATH = "/stats/interactions"
+MOST_BEHIND = timedelta(days=1)  # that the vendor's statistics are thought to be
 SLICE_ROWS = 3_000  # more in one window, and it is read in parts
 
 INTERACTIONS = Table(
@@ -136,17 +138,29 @@ def connect(settings: Mapping[str, Any], meter: Meter) -> Api:
 
 def interactions(api: Api, night: Night, window: Window) -> Read | list[Window]:
     """One window of interactions with their channels and events, times in UTC, durations in ms."""
-    fetch, size = partial(_page, api, window), night.settings["page_size"]
+    read = partial(_interactions, api, window)
+    return smaller_where_refused(api, night.settings["page_size"], read)
+
+
+def _interactions(api: Api, window: Window, size: int) -> Read | list[Window]:
+    fetch = partial(_page, api, window)
     first = fetch(size, 1)
     if parts := parted(window, first, SLICE_ROWS):
         return parts
     found = settled(readings(api, fetch, PATH, size, first), INTERACTIONS.key_of, PATH)
     return Read(
         _three_tables(found.rows),
-        cursor=min(window.end, first.up_to or window.end),
+        cursor=_reached(window, first),
         warnings=tuple(found.warnings),
         sent=found.sent,
     )
+
+
+def _reached(window: Window, first: Page) -> datetime:
+    """Up to where the next night need not look again: what happened behind `latestUpdate` may come
+    later, if the vendor is behind and the account is not merely quiet."""
+    reached = min(window.end, first.up_to or window.end)
+    return min(reached, max(first.latest or reached, reached - MOST_BEHIND))
 
 
 def _page(api: Api, window: Window, limit: int, number: int) -> Page:
@@ -157,7 +171,7 @@ def _page(api: Api, window: Window, limit: int, number: int) -> Page:
         "page": number,
         "limit": limit,
     }
-    reply = api.get(PATH, query)
+    reply = api.get(PATH, query, rank=window.start.timestamp())
     meta = field_of(reply.body, "meta", dict, PATH)
     came, pages = field_of(meta, "page", int, PATH), field_of(meta, "pageCount", int, PATH)
     rows = rows_of(field_of(reply.body, "items", list, PATH), PATH)
@@ -166,15 +180,16 @@ def _page(api: Api, window: Window, limit: int, number: int) -> Page:
         reply.sent,
         total=field_of(meta, "totalCount", int, PATH),
         pages=pages,
-        up_to=_up_to(reply.body),
+        up_to=_time(reply.body, "upTo"),
+        latest=_time(reply.body, "latestUpdate") if reply.body.get("latestUpdate") else None,
     )
 
 
-def _up_to(body: Row) -> datetime:
+def _time(body: Row, name: str) -> datetime:
     try:
-        return parse_time(field_of(body, "upTo", str, PATH))
+        return parse_time(field_of(body, name, str, PATH))
     except (ValueError, OverflowError):
-        raise VendorError(f"{PATH}: 'upTo' is no ISO 8601 time") from None
+        raise VendorError(f"{PATH}: '{name}' is no ISO 8601 time") from None
 
 
 def _text(moment: datetime) -> str:
@@ -215,9 +230,15 @@ def _children(row: Row, name: str) -> list[Row]:
 
 
 def probe(api: Api, night: Night) -> Iterator[Finding]:
-    """One row of the last day."""
-    window = Window(night.now - timedelta(days=1), night.now)
-    page = _page(api, window, 1, 1)
+    """A page of the last day, as large as a run asks for."""
+    window, size = Window(night.now - timedelta(days=1), night.now), night.settings["page_size"]
+    page = smaller_where_refused(api, size, lambda asked: _page(api, window, asked, 1))
+    if size > (taken := api.learnt.get("page_size", size)):
+        yield Finding(
+            "warning",
+            f"pages of {size} are refused, runs ask for {taken} after some tries",
+            f"set [sources.vonage] page_size = {taken}",
+        )
     yield Finding("ok", f"interactions: {page.total} in the last day, up to {page.up_to:%H:%M:%S}Z")
 
 

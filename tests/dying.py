@@ -30,7 +30,7 @@ FILES = {"open", "os.rename", "os.remove", "os.link", "os.chmod", "shutil.copyfi
 
 #: stage of a run: the function whose n-th call is the moment
 STAGES = {
-    "asking a vendor": "sources._api.Api.pass_gate",
+    "asking a vendor": "sources._api.Api._pass",
     "reading a reply": "sources._api.Api._reply",
     "writing the diary": "sources._journal.write_durably",
     "between slices": "pipelines.load.VendorLoad.load",

@@ -3,6 +3,8 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any, ClassVar
 
 import pytest
@@ -183,8 +185,26 @@ def test_a_limit_in_any_words_is_waited_for(server: Plain, answer: Fault) -> Non
     assert connect(server).get("/read").body == {"token": "key"}
 
 
+def test_a_time_to_wait_for_is_a_time_of_the_vendors_clock(server: Plain) -> None:
+    ahead = datetime.now(UTC) + timedelta(hours=9)
+    server.now = lambda: ahead
+    until = format_datetime(ahead + timedelta(seconds=1), usegmt=True)
+    server.faults = [Fault("status", status=429, headers={"Retry-After": until})]
+    started = time.monotonic()
+    assert connect(server).get("/read").body == {"token": "key"}
+    assert 0.5 < time.monotonic() - started < 60
+
+
+def test_a_login_refused_with_400_names_the_credentials(server: Plain) -> None:
+    server.faults = [Fault("status", status=400, body={"error": "invalid_client"})]
+    login = f"{server.url}/login"
+    api = connect(server, login_urls=[login])
+    with pytest.raises(VendorError, match=r"HTTP 400 \(invalid_client\); check the credentials"):
+        api.ask("POST", login)
+
+
 def test_a_request_sent_once_is_sent_once(server: Plain) -> None:
-    for kind in ("reset", "cut", "html", "status"):
+    for kind in ("reset", "cut", "cut unsized", "html", "status"):
         server.faults = [Fault(kind, times=9)]
         seen = len(server.seen)
         with pytest.raises(VendorError):

@@ -113,6 +113,18 @@ def test_windows_are_read_side_by_side_within_what_the_vendor_permits(
         assert fake.busiest == 3
 
 
+@pytest.mark.parametrize("name", ["vonage", "avaamo"])
+def test_a_vendor_that_takes_fewer_at_a_time_is_asked_by_fewer(house: MakeHouse, name: str) -> None:
+    with CASES[name].fake() as fake:
+        fake.seed(120)
+        fake.latency, fake.at_once = 0.02, 1
+        home = house(fake, **{f"{name}__max_in_flight": 16, f"{name}__page_size": 10})
+        assert home.run() == 0, home.error(name)
+        assert_holds(home, fake)
+        refused = [status for _, status in fake.seen].count(503)
+        assert 0 < refused < len(fake.seen) / 2
+
+
 # --- faults that pass ----------------------------------------------------------------------------
 
 PASSING = {
@@ -121,6 +133,8 @@ PASSING = {
     "503": Fault("status", status=503, times=3),
     "reset": Fault("reset", times=2),
     "cut": Fault("cut", times=2),
+    "cut, and no length was told": Fault("cut unsized", times=2),
+    "a byte order mark": Fault("mark", times=2),
     "html": Fault("html", times=2),
     "empty": Fault("empty", times=2),
 }

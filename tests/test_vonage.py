@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pipelines.check import print_check
 from tests.fakes._server import Row
 from tests.fakes.vonage import Interaction, Search, VonageFake
 from tests.house import House, assert_holds
@@ -71,3 +72,52 @@ def test_equal_starts_in_another_order_each_time_hide_no_interaction(
         at = NOW - timedelta(hours=number // 60 + 1)
         fake.add_interaction(start=at)
     loaded(house, fake, vonage__page_size=50, vonage__max_in_flight=in_flight)
+
+
+@pytest.mark.parametrize("quirk", ["max_limit", "slow_limit"])
+def test_pages_that_the_vendor_refuses_are_asked_for_smaller(
+    house: MakeHouse, fake: VonageFake, capsys: pytest.CaptureFixture[str], quirk: str
+) -> None:
+    fake.seed(120)
+    setattr(fake, quirk, 30)
+    home = loaded(house, fake, vonage__page_size=100)
+    sizes = {
+        ask.query["limit"] for ask, status in fake.seen if "limit" in ask.query and status == 200
+    }
+    assert sizes == {"25"}
+    assert print_check(home.config, ["vonage"], NOW) == 0
+    assert "warning  vonage   pages of 100 are refused" in capsys.readouterr().out
+    fake.max_limit = fake.slow_limit = 10
+    assert home.run(now=NOW) == 1
+    assert "HTTP" in home.error("vonage")
+
+
+def test_what_the_vendors_statistics_do_not_have_yet_is_looked_for_again(
+    house: MakeHouse, fake: VonageFake
+) -> None:
+    """By the time at which it happened: when it was processed need not be later."""
+    late = [NOW - timedelta(hours=hours) for hours in (1, 3, 5)]
+    home = house(fake, vonage__requests_per_minute=100_000)
+    home.run(now=NOW - timedelta(hours=8))
+    for at in (*late, NOW - timedelta(hours=7)):
+        fake.add_interaction(start=at, processed_at=at, duration=0)
+    there, latest = dict(fake.interactions), NOW - timedelta(hours=6)
+    for guid, row in there.items():
+        if row.body["start"] > f"{latest:%Y-%m-%dT%H:%M:%S}":
+            del fake.interactions[guid]
+    fake.lag = (NOW - latest).total_seconds()
+    assert home.run(now=NOW) == 0
+    assert home.sql("select count(*) from vonage.interactions") == [(1,)]
+    fake.interactions |= there
+    fake.lag = 0
+    assert home.run(now=NOW + timedelta(hours=1)) == 0
+    assert home.sql("select count(*) from vonage.interactions") == [(4,)]
+
+
+def test_a_quiet_account_is_read_a_day_back_at_most(house: MakeHouse, fake: VonageFake) -> None:
+    fake.lag = timedelta(days=9).total_seconds()
+    home = loaded(house, fake)
+    with fake.counting() as asks:
+        home.run(now=NOW)
+    (start,) = (ask.query["start"] for ask in asks if "start" in ask.query)
+    assert start > f"{NOW - timedelta(days=1, hours=1):%Y-%m-%dT%H:%M:%S}"

@@ -11,6 +11,7 @@ import ssl
 import struct
 import threading
 import time
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -50,7 +51,17 @@ class Answer:
         return self.body if isinstance(self.body, str) else json.dumps(self.body)
 
 
-FaultKind = Literal["status", "reset", "cut", "html", "empty", "slow", "redirect"]
+FaultKind = Literal[
+    "status",
+    "reset",
+    "cut",
+    "cut unsized",  # as "cut", and no length was told
+    "mark",  # a byte order mark before the reply
+    "html",
+    "empty",
+    "slow",
+    "redirect",
+]
 
 
 @dataclass
@@ -83,8 +94,9 @@ class Fake:
     """Base of the five fakes. Use it as a context manager; `url` is where it listens.
 
     `now` is the vendor's clock; tests may set it to a function of their own.
-    `latency` delays each reply by so many seconds.
-    `busiest` is the greatest number of requests that were under way at once.
+    `latency`: each reply comes so many seconds after its request.
+    `busiest` is the greatest number of requests that were under way at once; more than `at_once`
+    are refused with 503.
     `rewrites` are (path pattern, function of the decoded body) pairs applied to good replies.
     """
 
@@ -98,6 +110,7 @@ class Fake:
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.latency = 0.0
         self.busy = self.busiest = 0
+        self.at_once: int | None = None
         self.seen: list[tuple[Ask, int]] = []
         self.faults: list[Fault] = []
         self.rewrites: list[tuple[str, Callable[[Any], Any]]] = []
@@ -184,22 +197,25 @@ class Fake:
         self._server.server_close()
 
     def _serve(self, handler: BaseHTTPRequestHandler) -> None:
-        ask = _read(handler)
+        ask, came = _read(handler), time.monotonic()
         with self.lock:
             self.busy += 1
             self.busiest = max(self.busiest, self.busy)
             fault = next((f for f in self.faults if f.strikes(ask)), None)
             answer = _faulty(fault) if fault else None
+            if self.at_once is not None and self.busy > self.at_once:
+                answer = Answer({"message": "too many at once"}, 503)
             if answer is None:
                 answer = self._rewritten(ask, self.answer(ask))
             self.seen.append((ask, answer.status))
-        time.sleep(self.latency + (fault.seconds if fault else 0.0))
+        late = self.latency + (fault.seconds if fault else 0.0)
+        time.sleep(max(0.0, came + late - time.monotonic()))
         with self.lock:  # before the reply: whoever has it may ask again at once
             self.busy -= 1
         if fault and fault.kind == "reset":
             _reset(handler)
             return
-        _send(handler, answer, self.now(), cut=bool(fault and fault.kind == "cut"))
+        _send(handler, answer, self.now(), fault.kind if fault else None)
 
     def _rewritten(self, ask: Ask, answer: Answer) -> Answer:
         if answer.status != 200:
@@ -252,13 +268,21 @@ def _read(handler: BaseHTTPRequestHandler) -> Ask:
     )
 
 
-def _send(handler: BaseHTTPRequestHandler, answer: Answer, now: datetime, *, cut: bool) -> None:
+def _send(
+    handler: BaseHTTPRequestHandler, answer: Answer, now: datetime, fault: FaultKind | None
+) -> None:
     data = answer.text().encode("utf-8", "surrogateescape")
+    if fault == "mark":
+        data = BOM_UTF8 + data
+    cut = fault in ("cut", "cut unsized")
     handler.send_response_only(answer.status)
     handler.send_header("Date", format_datetime(now.astimezone(UTC), usegmt=True))
     for name, value in ({"Content-Type": "application/json"} | answer.headers).items():
         handler.send_header(name, value)
-    handler.send_header("Content-Length", str(len(data)))
+    if fault == "cut unsized":
+        handler.send_header("Connection", "close")
+    else:
+        handler.send_header("Content-Length", str(len(data)))
     handler.end_headers()
     handler.wfile.write(data[: len(data) // 2] if cut else data)
     handler.wfile.flush()
