@@ -43,7 +43,16 @@ from ._endpoints import REQUIRED, Finding, Listed, Night, Read, Slice, Vendor, W
 from ._errors import VendorError
 from ._meter import Meter
 from ._paging import Found, Page, keyed_pages, settled, uncut
-from ._replies import Fault, Row, field_of, rows_of, token_of, with_ours, without
+from ._replies import (
+    Fault,
+    Row,
+    field_of,
+    rows_if_any,
+    rows_of,
+    token_of,
+    with_ours,
+    without,
+)
 from ._snapshots import believe
 from ._tables import Table
 from ._windows import iso
@@ -495,7 +504,7 @@ def _with_agents(queue: Row) -> Row:
 
 
 def _queues(api: Api, night: Night) -> list[Row]:
-    rows = rows_of(api.get(QUEUE_STATUS).body, QUEUE_STATUS)
+    rows = rows_if_any(api.get(QUEUE_STATUS).body, QUEUE_STATUS)
     return [with_ours(row, {"observed_at": night.now}) for row in rows]
 
 
@@ -539,10 +548,10 @@ def _history(api: Api, size: int, start: int, end: int, start_key: Any = None) -
     """A page and the key of the next, or ARRAY where the reply has no place for one."""
     query = {"startDate": start, "endDate": end, "pageSize": size}
     reply = api.get(HISTORY_PATH, query | ({"startKey": start_key} if start_key else {}))
-    is_array = isinstance(reply.body, list)
+    is_array = reply.body is None or isinstance(reply.body, list)
     rows = reply.body if is_array else _or_empty(reply.body, "data", list, HISTORY_PATH)
     key = ARRAY if is_array else _next_key(reply.body, HISTORY_PATH)
-    return Page(rows_of(rows, HISTORY_PATH), reply.sent), key
+    return Page(rows_if_any(rows, HISTORY_PATH), reply.sent), key
 
 
 def _call(row: Row) -> Row:

@@ -929,3 +929,15 @@ def test_a_call_that_changes_with_every_page_is_one_call(
     assert home.sql("select count(*), count(distinct lead_number) from dialer.lead_history") == [
         (12, 12)
     ]
+
+
+def test_null_is_a_list_without_rows(home: House, fake: DialerFake) -> None:
+    fake.add_campaign("Only", leads=3)
+    fake.rewrites = [("queues/status$", lambda _: None), (f"{HISTORY}$", lambda _: None)]
+    assert home.run(now=NOW) == 0, home.error("dialer")
+    counts = "select count(*) from dialer."
+    assert [home.sql(counts + name) for name in ("queues", "lead_history", "leads")] == [
+        [(0,)],
+        [(0,)],
+        [(3,)],
+    ]
