@@ -567,6 +567,24 @@ def test_calls_of_a_name_belong_to_the_campaign_that_bore_it_then(house: MartHou
     assert snapshot(house) == step_by_step
 
 
+def test_a_new_campaign_with_the_name_of_one_that_is_gone_inherits_none_of_its_calls(
+    house: MartHouse,
+) -> None:
+    house.add("dialer.campaigns", campaign("c1", "Renewals", deleted_at=RUN_2))
+    house.add("dialer.campaign_lead_counts", count("c1", RUN_1))
+    house.add("dialer.lead_history", call("before", timestamp=RUN_2 - timedelta(hours=1)))
+    assert errors(house.build()) == []
+    assert house.sql(CAMPAIGN_OF) == [("before", "c1")]
+    house.add("dialer.campaigns", campaign("c2", "Renewals"))
+    house.add("dialer.campaign_lead_counts", count("c2", RUN_3))
+    house.add("dialer.lead_history", call("since", timestamp=RUN_3 + timedelta(hours=1)))
+    assert errors(house.build()) == []
+    assert house.sql(CAMPAIGN_OF) == [("before", "c1"), ("since", "c2")]
+    step_by_step = snapshot(house)
+    house.rebuild()
+    assert snapshot(house) == step_by_step
+
+
 LEADS = [
     lead("a", "New", RUN_1, RUN_2, retries=1),
     lead("a", "new", RUN_2, RUN_3, retries=2),  # another field changed

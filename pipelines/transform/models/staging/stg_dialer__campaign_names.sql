@@ -1,5 +1,5 @@
--- Which campaign a name meant, up to each moment at which a campaign was seen to take or leave it: the
--- one listed, else the one that is gone; none where several bore it. When a campaign was first seen is
+-- Which campaign a name meant, up to each moment at which a campaign was seen to take or leave it, or
+-- to be gone: the one listed, else the one that is gone; none where several bore it. When a campaign was first seen is
 -- told by its counts.
 with first_seen as (
     select campaign_id, min(observed_at) as seen_at
@@ -30,7 +30,8 @@ dated as (
         borne.*,
         lag(borne.until) over (partition by borne.id order by borne.until) as taken_at,
         coalesce(taken_at, first_seen.seen_at) as seen_at,
-        campaigns.deleted_at is not null as is_gone
+        campaigns.deleted_at is not null as is_gone,
+        if(isinf(borne.until), campaigns.deleted_at, null) as gone_at
     from borne
     join {{ source('dialer', 'campaigns') }} as campaigns using (id)
     left join first_seen on first_seen.campaign_id = borne.id
@@ -40,6 +41,8 @@ moments as (
     select name, until from dated
     union
     select name, taken_at from dated where taken_at is not null
+    union
+    select name, gone_at from dated where gone_at is not null
 ),
 
 candidates as (
