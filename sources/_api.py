@@ -19,11 +19,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-import orjson
-
 from ._errors import Stopped, VendorError
 from ._json import loads
 from ._meter import Meter
+from ._said import clean, said
 from ._slots import Slots
 
 if TYPE_CHECKING:  # with dlt a second to import, which `outreach status` need not pay
@@ -298,8 +297,9 @@ class Api:
         if status != 200:
             is_login = status == 400 and url in self._login_urls
             mend = _mend(self.vendor, 401 if is_login else status)  # OAuth2: 400 for a wrong client
+            why = said(response.content, self._secrets)
             raise VendorError(
-                f"{place}: HTTP {status}{self._said(response)}{mend}",
+                f"{place}: HTTP {status}{f' ({why})' if why else ''}{mend}",
                 status=status,
                 told_to_wait="Retry-After" in response.headers,
             )
@@ -311,26 +311,13 @@ class Api:
                 f"{place}: the reply is not JSON but {len(response.content)} bytes of {kind}",
                 status=status,
             ) from None
-        said = http_time(response.headers.get("Date", ""))
-        if said:
-            self.skew = said - datetime.now(UTC)
+        if vendors := http_time(response.headers.get("Date", "")):
+            self.skew = vendors - datetime.now(UTC)
         return Reply(body, getattr(response, "sent_as", 0))
 
-    def _said(self, response: "requests.Response") -> str:
-        """The vendor's own message, without what could be a secret or somebody's number."""
-        try:
-            body = orjson.loads(response.content)
-        except ValueError:
-            return ""
-        said = body.get("message") or body.get("error") if isinstance(body, dict) else None
-        return f" ({self.clean(said)})" if isinstance(said, str) else ""
-
     def clean(self, text: str) -> str:
-        """Text of a vendor made fit for a log: short, printable, no secrets, no addresses."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        text = re.sub(r"\S{24,}|\S+@\S+|\+?\d[\d\s().-]{5,}\d", "***", text)
-        return re.sub(r"[^\x20-\x7e\xa0-\uffff]", " ", text)[:200]
+        """A vendor's text made fit for a log."""
+        return clean(text, self._secrets)
 
 
 def rate_limited(response: "requests.Response") -> bool:

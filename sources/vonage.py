@@ -14,8 +14,8 @@ Cursor      the first page's `upTo` (the time of the request), never behind `end
 Changes     ongoing interactions have null durations and come again when they end.
 Limits      "fair usage", 429; the one number in the documents is about 160 a minute.
 Left out    /interactions/ongoing, /agent-activities, /queue-times, /wfm: other questions.
-Assumed     limit=1000 is accepted; where it is not, half and a quarter of it are tried. Bounds may be inclusive or not: a window begins a millisecond
-            early and ends up to one late.
+Assumed     limit=1000 is accepted; where it is not, half and a quarter of it are tried. Bounds may
+            be inclusive or not: a window begins a millisecond early and ends up to one late.
 """
 
 import time

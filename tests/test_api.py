@@ -214,13 +214,15 @@ def test_a_request_sent_once_is_sent_once(server: Plain) -> None:
 
 def test_a_vendors_text_is_cleaned_before_it_is_shown(server: Plain) -> None:
     text = "\x1b[31mno a-secret for anna@example.com at +1 555 010 0123 <b>" + "x" * 40
+    text += ". Invalid lead: Bea Example, EXAMPLE, דוגמה. InvalidToken, Bad Gateway"
     server.faults = [Fault("status", status=400, body={"message": text}, times=9)]
     with pytest.raises(VendorError) as caught:
         connect(server).get("/read")
     shown = str(caught.value)
     assert "HTTP 400" in shown
-    for hidden in ("a-secret", "anna", "555", "\x1b", "xxx"):
+    for hidden in ("a-secret", "anna", "555", "\x1b", "xxx", "Bea", "xample", "EXAMPLE", "דוגמה"):
         assert hidden not in shown
+    assert "Invalid lead: *** ***, ***, ***. InvalidToken, Bad Gateway" in shown
 
 
 def test_a_key_that_no_header_can_hold_is_told_and_not_shown() -> None:
