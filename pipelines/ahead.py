@@ -47,7 +47,7 @@ def _fill(items: Iterator[Any], meter: Meter, handed: queue.Queue[Any]) -> None:
 
 
 def _made(items: Iterator[Any], meter: Meter) -> list[Any]:
-    with meter.timed("fetch"):
+    with meter.seconds.timed("fetch"):
         for item in items:
             return [item]
     return []

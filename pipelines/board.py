@@ -2,15 +2,13 @@
 
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from sources._endpoints import Window
-from sources._meter import Meter
+from sources._meter import Meter, Seconds
 
 # waiting for the vendor; rows to Arrow; dlt's two; waiting for another vendor's load; the database
 STAGES = ("network", "building", "extract", "normalize", "turn", "load")
@@ -94,12 +92,4 @@ class Board:
     vendors: dict[str, Progress] = field(default_factory=dict)
     slice_loaded: Callable[[Progress], None] = lambda _progress: None
     warnings: list[str] = field(default_factory=list)  # of the audit
-    seconds: dict[str, float] = field(default_factory=dict)  # of what is done for all vendors
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - started
+    seconds: Seconds = field(default_factory=Seconds)  # of what is done for all vendors

@@ -187,7 +187,7 @@ class VendorLoad:
 
     def _packed(self, endpoint: Endpoint, built: Built) -> str | None:
         """dlt's package of a slice; None where there are no rows, and a state that is as it was."""
-        with self._meter.timed("extract"):
+        with self._meter.seconds.timed("extract"):
             tables = list(self._hinted(endpoint, built))
             resource = _resource(endpoint.name, tables, built.piece.state)
             source = dlt.source(
@@ -195,16 +195,16 @@ class VendorLoad:
             )()
             self._pipeline.extract(source, loader_file_format="parquet")
             tables.clear()  # dlt keeps the resource for long
-        with self._meter.timed("normalize"):
+        with self._meter.seconds.timed("normalize"):
             return next(iter(self._pipeline.normalize().loads_ids), None)
 
     @contextmanager
     def _my_turn(self) -> Iterator[None]:
         """The database to this vendor alone."""
-        with self._meter.timed("turn"):
+        with self._meter.seconds.timed("turn"):
             self._turn.acquire()
         try:
-            with self._meter.timed("load"):
+            with self._meter.seconds.timed("load"):
                 yield
         finally:
             self._turn.release()

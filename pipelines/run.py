@@ -116,13 +116,13 @@ def _run(config: Config, job: Job, board: Board, connection: warehouse.Connectio
     not_theirs = broken.put_broken_back(config, connection, board)
     records.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
     if job.marts:
-        with board.timed("marts"):
+        with board.seconds.timed("marts"):
             connection, refused = _marts(config, connection, job, board, run_id, models)
         not_theirs |= refused
     records.record_runs(connection, [p.as_row(run_id) for p in board.vendors.values()])
     # as the warehouse has them: dlt's own may be ahead of a load that failed
     states = {n: records.vendor_states(connection, n) for n in job.vendors if n not in not_theirs}
-    with board.timed("publish"):
+    with board.seconds.timed("publish"):
         marts.put_unaccepted_back(config, connection)
         comments.describe(connection)
         publishing.publish(config, connection, run_id, board.say)

@@ -141,7 +141,7 @@ class Api:
         self._limiter = Limiter(Rate(requests_per_minute, 60_000))  # in any 60 seconds
         self.sent = 0  # requests that have left; each reply tells which one it answers
         self._numbering = threading.Lock()
-        self._slots = Slots(max_in_flight)
+        self.slots = Slots(max_in_flight)
         self._asking = threading.local()  # the rank of this thread's request
         self._resting_until = 0.0  # monotonic
         self.given_up = threading.Event()  # while set, what other threads still ask is not sent
@@ -202,7 +202,7 @@ class Api:
     def gate(self, request: "requests.PreparedRequest") -> Iterator[int]:
         """The request is under way in this block. Raises unless it is one of the vendor's reads;
         waits for its turn and the rate limit."""
-        with self._slots.taken(getattr(self._asking, "rank", 0.0)):
+        with self.slots.taken(getattr(self._asking, "rank", 0.0)):
             yield self._pass(request)
 
     def _pass(self, request: "requests.PreparedRequest") -> int:
@@ -232,13 +232,6 @@ class Api:
     def rest(self, seconds: float) -> None:
         """Where one request is told to wait, those of the other threads wait with it."""
         self._resting_until = max(self._resting_until, time.monotonic() + seconds)
-
-    def answered(self, *, too_much: bool) -> None:
-        """The vendor has taken a request, or refused it for there are too many."""
-        if too_much:
-            self._slots.fewer()
-        else:
-            self._slots.went_well()
 
     def not_trusted(self, request: "requests.PreparedRequest", error: BaseException) -> VendorError:
         return VendorError(
@@ -353,7 +346,8 @@ def _mend(vendor: str, status: int) -> str:
         case 404:
             return f"; check the addresses and ids under [sources.{vendor}] in .dlt/config.toml"
         case 429:
-            return f"; lower [sources.{vendor}] requests_per_minute, or run again later"
+            keys = "requests_per_minute or max_in_flight"
+            return f"; lower [sources.{vendor}] {keys}, or run again later"
         case _ if status >= 500:
             return "; the vendor is in trouble: the next run goes on from here"
         case _:

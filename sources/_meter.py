@@ -10,6 +10,21 @@ from dataclasses import dataclass, field
 from ._errors import Stopped
 
 
+class Seconds(defaultdict[str, float]):
+    """By stage, in the order in which they were first met."""
+
+    def __init__(self) -> None:
+        super().__init__(float)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self[stage] += time.monotonic() - started
+
+
 @dataclass
 class Meter:
     """What a run shows of a vendor while it goes on, and where its time went (`seconds`, by stage).
@@ -21,7 +36,7 @@ class Meter:
     waiting: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
     enough: bool = False
-    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    seconds: Seconds = field(default_factory=Seconds)
     _asking: int = 0
     _since: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -38,14 +53,6 @@ class Meter:
             self.stop.wait(min(left, 0.5))
         self.waiting = False
         self.check()
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[stage] += time.monotonic() - started
 
     @contextmanager
     def asking(self) -> Iterator[None]:

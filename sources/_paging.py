@@ -212,8 +212,11 @@ def smaller_where_refused(api: Api, size: int, read: Callable[[int], T]) -> T:
         try:
             return read(asked)
         except VendorError as error:
-            if error.status not in TOO_LARGE or error.told_to_wait or asked // 2 < least:
+            if error.status not in TOO_LARGE or error.told_to_wait:
                 raise
+            if asked // 2 < least:
+                told = f"{error} (the same for pages of {size} rows as of {asked}: page_size)"
+                raise VendorError(told, status=error.status) from error
             api.learnt["page_size"] = min(asked // 2, api.learnt.get("page_size", size))
 
 

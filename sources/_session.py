@@ -50,7 +50,10 @@ class _Gate(HTTPAdapter):
             _ = response.content  # as long as it comes the request is under way
         response.sent_as = number  # type: ignore[attr-defined]  # travels with the reply
         limited = rate_limited(response)
-        self._api.answered(too_much=limited or response.status_code == 503)
+        if limited or response.status_code == 503:
+            self._api.slots.fewer()
+        elif response.ok:
+            self._api.slots.went_well()
         told = _told_to_wait(response)
         if limited:
             self._api.rest(BACKOFF if told is None else told)

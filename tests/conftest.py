@@ -33,10 +33,10 @@ def _models_read_once() -> Iterator[None]:
 
     def read_once(config: Config) -> Any:
         marts.dbt_arguments(config, files.work_path(config))  # sets the path in the environment
-        variables = str(config.marts)
-        if variables not in known:
-            known[variables] = read(config)
-        return known[variables].deepcopy()  # dbt writes into what it is given
+        models = f"{marts.PROJECT} {marts._definitions(config)}"
+        if models not in known:
+            known[models] = read(config)
+        return known[models].deepcopy()  # dbt writes into what it is given
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(marts, "read_models", read_once)

@@ -89,7 +89,7 @@ def test_pages_that_the_vendor_refuses_are_asked_for_smaller(
     assert "warning  vonage   pages of 100 are refused" in capsys.readouterr().out
     fake.max_limit = fake.slow_limit = 10
     assert home.run(now=NOW) == 1
-    assert "HTTP" in home.error("vonage")
+    assert "(the same for pages of 100 rows as of 25: page_size)" in home.error("vonage")
 
 
 def test_what_the_vendors_statistics_do_not_have_yet_is_looked_for_again(
