@@ -4,7 +4,6 @@ it keeps. Imported with the first request, for dlt takes a second.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from math import ceil
 from typing import Any
 
 import requests
@@ -55,10 +54,10 @@ class _Gate(HTTPAdapter):
         elif response.ok:
             self._api.slots.went_well()
         told = _told_to_wait(response)
-        if limited:
+        if limited or (told is not None and not response.ok):
             self._api.rest(BACKOFF if told is None else told)
-        if told is not None:
-            response.headers["Retry-After"] = str(ceil(told))
+            if told is not None:  # waited for here, where it can be given up, and not by dlt
+                response.headers["Retry-After"] = "0"
         return response
 
 

@@ -1,5 +1,6 @@
 """What is odd about Vonage alone."""
 
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipelines.check import print_check
-from tests.fakes._server import Row
+from tests.fakes._server import Answer, Ask, Row
 from tests.fakes.vonage import Interaction, Search, VonageFake
 from tests.house import House, assert_holds
 
@@ -72,6 +73,24 @@ def test_equal_starts_in_another_order_each_time_hide_no_interaction(
         at = NOW - timedelta(hours=number // 60 + 1)
         fake.add_interaction(start=at)
     loaded(house, fake, vonage__page_size=50, vonage__max_in_flight=in_flight)
+
+
+class Oldest(VonageFake):
+    """Refuses the oldest window, and tells the others to wait for an hour."""
+
+    def _read(self, ask: Ask) -> Answer:
+        is_oldest = ask.query.get("start", "") < "2026-08-02"
+        return Answer({}, 404) if is_oldest else Answer({}, 429, {"Retry-After": "3600"})
+
+
+def test_a_window_that_fails_waits_for_no_other(house: MakeHouse) -> None:
+    with Oldest() as fake:
+        fake.now = lambda: NOW
+        home = house(fake, vonage__start_date="2026-08-01", vonage__max_in_flight=4)
+        started = time.monotonic()
+        assert home.run(now=NOW) == 1
+        assert "HTTP 404" in home.error("vonage")
+        assert time.monotonic() - started < 120
 
 
 @pytest.mark.parametrize("quirk", ["max_limit", "slow_limit"])
