@@ -5,13 +5,12 @@ differ and rows arrive late. Each night starts at the cursor less the lookback, 
 after they appeared; once a week it starts 30 days back.
 """
 
-from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from itertools import islice
+from itertools import chain
 from typing import Any
 
 from ._api import Api
@@ -166,7 +165,7 @@ class _Whole:
             ).at(self.place)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Turn:
     """A window in the line of those to be read. Since it was begun, with `begun_at` requests sent,
     earlier windows were given versions of rows by the requests in `asked`."""
@@ -177,6 +176,29 @@ class _Turn:
     begun_at: int = 0
     asked: dict[Hashable, int] = field(default_factory=dict)
 
+    def begin(self, pool: ThreadPoolExecutor, endpoint: Windowed, api: Api, night: Night) -> None:
+        if self.future is None:
+            self.begun_at = api.sent
+            self.future = pool.submit(_ask, endpoint, api, night, self.window)
+
+    @property
+    def is_done(self) -> bool:
+        return self.future is not None and self.future.done()
+
+    @property
+    def found(self) -> Read | list[Window] | None:
+        """What the reading gave; None where it goes on, or has failed."""
+        if self.future is None or not self.future.done() or self.future.exception():
+            return None
+        return self.future.result()
+
+    def parts(self, name: str) -> list["_Turn"]:
+        """Those that take the place of a window with too many rows."""
+        if not isinstance(found := self.found, list):
+            return [self]
+        whole = self.whole or _Whole(f"{name} {self.window}")
+        return [_Turn(part, whole) for part in found]
+
     def note(self, sent: Mapping[Hashable, int]) -> None:
         """Keep what an earlier window was given, as far as this one may hold an older version."""
         if self.future is None:
@@ -184,10 +206,8 @@ class _Turn:
         for key, number in sent.items():
             if number > self.begun_at:
                 self.asked[key] = max(number, self.asked.get(key, 0))
-        if self.future.done():
-            failed = self.future.exception() is not None
-            read = None if failed else self.future.result()
-            mine = read.sent if isinstance(read, Read) else {}
+        if self.is_done:
+            mine = found.sent if isinstance(found := self.found, Read) else {}
             self.asked = {key: number for key, number in self.asked.items() if key in mine}
 
 
@@ -199,21 +219,25 @@ def _read_all(
     Windows that may be read side by side are begun before it is their turn. So what such a one
     holds may be older than what an earlier one was given of the same row: that version stays.
     """
-    line = deque(map(_Turn, windows))
+    line = list(map(_Turn, windows))
     ahead = _windows_ahead(endpoint, api, AHEAD_ROWS)
     with _helping(api) as pool:
         while line:
-            for turn in islice(line, ahead + 1):
-                if turn.future is None:
-                    turn.begun_at = api.sent
-                    turn.future = pool.submit(_ask, endpoint, api, night, turn.window)
-            turn = line.popleft()
+            begun = line[: ahead + 1]
+            for turn in begun:
+                turn.begin(pool, endpoint, api, night)
+            going_on = [each.future for each in begun if each.future and not each.is_done]
+            now = list(chain.from_iterable(each.parts(endpoint.name) for each in begun))
+            line[: len(begun)] = now
+            if now != begun:
+                continue
+            if not (turn := line[0]).is_done:
+                wait(going_on, None, FIRST_COMPLETED)
+                continue
+            del line[0]
             assert turn.future
             read = turn.future.result()
-            if isinstance(read, list):
-                whole = turn.whole or _Whole(f"{endpoint.name} {turn.window}")
-                line.extendleft(_Turn(part, whole) for part in reversed(read))
-                continue
+            assert isinstance(read, Read)
             if turn.whole:
                 turn.whole.add(read.sent)
             yield turn.window, _without_older(read, turn.asked)

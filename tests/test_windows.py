@@ -316,6 +316,25 @@ def test_windows_that_rest_on_each_other_are_read_in_turn() -> None:
     assert [piece.state["count"] for piece in slices] == list(range(1, len(slices) + 1))
 
 
+def test_a_window_with_too_many_rows_makes_way_for_its_parts_before_its_turn() -> None:
+    part_is_asked = threading.Event()
+
+    def read(_api: Api, _night: Night, window: Window) -> Read | list[Window]:
+        if window.start == FIRST:
+            assert part_is_asked.wait(30)
+        elif window.end - window.start > timedelta(days=1):
+            return tiles(window.start, window.end, timedelta(days=1))
+        else:
+            part_is_asked.set()
+        return Read({})
+
+    things = endpoint(read=read, apart=True)
+    slices = list(read_nightly(things, api(4), night(start_date=FIRST.isoformat())))
+    asked = [piece.label.removesuffix("Z").split("..") for piece in slices]
+    assert len(asked) == 15
+    assert all(end == start for (_, end), (start, _) in pairwise(asked))
+
+
 def test_the_failure_of_a_window_comes_after_those_before_it() -> None:
     def read(_api: Api, _night: Night, window: Window) -> Read:
         if window.end == NOW:
