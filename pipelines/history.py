@@ -25,7 +25,7 @@ def join_moved(connection: Connection, schema: str, table: Table, since: datetim
             f"update {place} as version set _dlt_valid_to = pair.next_begins "
             f"from ({versions}) as pair where {same} and version._dlt_valid_from = pair.begins and "
             "(ends is null or ends > next_begins or "
-            "(ends < next_begins and list <> next_list and ends > $since)) "
+            "(ends < next_begins and list is distinct from next_list and ends > $since)) "
             "and next_begins > begins",
             {"since": since or datetime.min.replace(tzinfo=UTC)},
         )

@@ -115,6 +115,10 @@ class VendorLoad:
     def build(self, endpoint: Endpoint, piece: Slice) -> Built:
         """A slice's rows as Arrow tables. Touches nothing of dlt, for another thread may load;
         so it is kept here which columns are known, those of slices not loaded yet among them."""
+        with self._meter.seconds.timed("building"):
+            return self._built(endpoint, piece)
+
+    def _built(self, endpoint: Endpoint, piece: Slice) -> Built:
         rejected: list[Rejected] = []
         try:
             made = self._arrow(piece)

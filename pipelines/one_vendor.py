@@ -51,9 +51,10 @@ def _load_vendor(config: Config, job: Job, load: VendorLoad, progress: Progress)
     try:
         with closing(ahead(read, progress.meter)) as read_ahead:
             _load_all(read_ahead, load, progress)
-    finally:
-        if not progress.meter.stop.is_set():
-            load.join_moved()
+    except VendorError:  # what was read before it is published
+        load.join_moved()
+        raise
+    load.join_moved()
     progress.warnings += _clocks_apart(api)
     accepted = job.accept_shrink.get(progress.vendor, frozenset()) - {"*"}
     for name in sorted(accepted - lists - _lists(load)):

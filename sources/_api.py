@@ -177,7 +177,7 @@ class Api:
         auth = auth or self.auth
         response = self._send(client, method, url, auth, request)
         if rate_limited(response) and not once:
-            self.meter.wait(BREATH)
+            self.rest(BREATH)
             response = self._send(client, method, url, auth, request)
         if response.status_code in (401, 403) and isinstance(auth, Login) and not once:
             auth.refused(response.request)
@@ -217,6 +217,7 @@ class Api:
             self.meter.wait(min(left, 0.5))
         self._check()
         while not self._limiter.try_acquire(self.vendor, blocking=False):
+            self._check()
             self.meter.wait(0.1)
         self._check()
         with self._numbering:
@@ -288,13 +289,15 @@ class Api:
                 status=status,
             )
         if status != 200:
-            is_login = status == 400 and url in self._login_urls
-            mend = _mend(self.vendor, 401 if is_login else status)  # OAuth2: 400 for a wrong client
+            if url in self._login_urls:
+                status = 401 if status == 400 else status  # OAuth2 has 400 for a wrong client
+            mend = _mend(self.vendor, status)
             why = said(response.content, self._secrets)
             raise VendorError(
-                f"{place}: HTTP {status}{f' ({why})' if why else ''}{mend}",
+                f"{place}: HTTP {response.status_code}{f' ({why})' if why else ''}{mend}",
                 status=status,
                 told_to_wait="Retry-After" in response.headers,
+                is_login=url in self._login_urls,
             )
         try:
             body = decode(response.content)

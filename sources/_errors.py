@@ -5,17 +5,29 @@ class VendorError(Exception):
     """One vendor cannot be loaded further; what it loaded so far stays.
 
     `status` is the HTTP status where the vendor answered with one; `told_to_wait`: with a
-    Retry-After. The text says what happened, where, and what to do; it never holds a secret or a
-    value of a record.
+    Retry-After; `is_login`: to a login. The text says what happened, where, and what to do; it
+    never holds a secret or a value of a record.
     """
 
-    def __init__(self, text: str, *, status: int | None = None, told_to_wait: bool = False) -> None:
+    def __init__(
+        self,
+        text: str,
+        *,
+        status: int | None = None,
+        told_to_wait: bool = False,
+        is_login: bool = False,
+    ) -> None:
         super().__init__(text)
-        self.status, self.told_to_wait = status, told_to_wait
+        self.status, self.told_to_wait, self.is_login = status, told_to_wait, is_login
 
     def at(self, place: str) -> "VendorError":
         """The same error with the place (endpoint, window) in front."""
-        error = type(self)(f"{place}: {self}", status=self.status, told_to_wait=self.told_to_wait)
+        error = type(self)(
+            f"{place}: {self}",
+            status=self.status,
+            told_to_wait=self.told_to_wait,
+            is_login=self.is_login,
+        )
         return error.with_traceback(self.__traceback__)
 
 

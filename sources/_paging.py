@@ -212,7 +212,8 @@ def smaller_where_refused(api: Api, size: int, read: Callable[[int], T]) -> T:
         try:
             return read(asked)
         except VendorError as error:
-            if error.status not in TOO_LARGE or error.told_to_wait:
+            is_size = error.status in TOO_LARGE and not error.told_to_wait and not error.is_login
+            if not is_size or size == least:
                 raise
             if asked // 2 < least:
                 told = f"{error} (the same for pages of {size} rows as of {asked}: page_size)"

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-import orjson
+from ._json import loads
 
 LONGEST = 200  # characters
 # what may begin with a capital: other such words may be names
@@ -26,7 +26,7 @@ WORD = re.compile(r"[^\W\d_]+")
 def said(content: bytes, secrets: Iterable[str]) -> str:
     """The message in the body of a refusal, "" where there is none."""
     try:
-        body = orjson.loads(content)
+        body = loads(content)
     except ValueError:
         return ""
     text = body.get("message") or body.get("error") if isinstance(body, dict) else None

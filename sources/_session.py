@@ -50,11 +50,11 @@ class _Gate(HTTPAdapter):
         response.sent_as = number  # type: ignore[attr-defined]  # travels with the reply
         limited = rate_limited(response)
         if limited or response.status_code == 503:
-            self._api.slots.fewer()
-        elif response.ok:
+            self._api.slots.fewer(number, self._api.sent)
+        elif response.status_code == 200:
             self._api.slots.went_well()
         told = _told_to_wait(response)
-        if limited or (told is not None and not response.ok):
+        if limited or (told is not None and response.status_code >= 500):
             self._api.rest(BACKOFF if told is None else told)
             if told is not None:  # waited for here, where it can be given up, and not by dlt
                 response.headers["Retry-After"] = "0"

@@ -18,7 +18,7 @@ class Slots:
 
     def __init__(self, most: int) -> None:
         self._most = self._allowed = most
-        self._taken = self._well = 0
+        self._taken = self._well = self._halved_at = 0
         self._waiting: list[tuple[float, int, threading.Event]] = []
         self._came = count()
         self._lock = threading.Lock()
@@ -37,10 +37,13 @@ class Slots:
                 self._taken -= 1
                 self._hand_out()
 
-    def fewer(self) -> None:
-        """Half as many from now on."""
+    def fewer(self, refused: int, sent: int) -> None:
+        """Half as many from now on. Of the requests that had left by then, numbers up to `sent`, no
+        further refusal counts."""
         with self._lock:
-            self._allowed, self._well = max(1, self._allowed // 2), 0
+            if refused > self._halved_at:
+                self._halved_at = sent
+                self._allowed, self._well = max(1, self._allowed // 2), 0
 
     def went_well(self) -> None:
         with self._lock:

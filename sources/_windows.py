@@ -188,7 +188,7 @@ class _Turn:
     @property
     def found(self) -> Read | list[Window] | None:
         """What the reading gave; None where it goes on, or has failed."""
-        if self.future is None or not self.future.done() or self.future.exception():
+        if not self.is_done or not self.future or self.future.exception():
             return None
         return self.future.result()
 

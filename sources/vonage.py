@@ -180,16 +180,24 @@ def _page(api: Api, window: Window, limit: int, number: int) -> Page:
         reply.sent,
         total=field_of(meta, "totalCount", int, PATH),
         pages=pages,
-        up_to=_time(reply.body, "upTo"),
-        latest=_time(reply.body, "latestUpdate") if reply.body.get("latestUpdate") else None,
+        up_to=_up_to(reply.body),
+        latest=_latest(reply.body),
     )
 
 
-def _time(body: Row, name: str) -> datetime:
+def _up_to(body: Row) -> datetime:
     try:
-        return parse_time(field_of(body, name, str, PATH))
+        return parse_time(field_of(body, "upTo", str, PATH))
     except (ValueError, OverflowError):
-        raise VendorError(f"{PATH}: '{name}' is no ISO 8601 time") from None
+        raise VendorError(f"{PATH}: 'upTo' is no ISO 8601 time") from None
+
+
+def _latest(body: Row) -> datetime | None:
+    """`latestUpdate`, which not every reply has."""
+    try:
+        return parse_time(body["latestUpdate"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
 
 
 def _text(moment: datetime) -> str:

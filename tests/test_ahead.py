@@ -171,5 +171,5 @@ def test_time_is_told_by_what_it_went_into(house: MakeHouse) -> None:
         )
         told = json.loads(stages)
         assert list(told) == list(STAGES)
-        assert told["network"] + told["building"] == pytest.approx(fetching, abs=0.002)
+        assert 0 < told["building"] < fetching - told["network"] + 0.002
         assert {"publish", "marts"} >= home.board.seconds.keys() >= {"publish"}

@@ -199,8 +199,9 @@ def test_a_login_refused_with_400_names_the_credentials(server: Plain) -> None:
     server.faults = [Fault("status", status=400, body={"error": "invalid_client"})]
     login = f"{server.url}/login"
     api = connect(server, login_urls=[login])
-    with pytest.raises(VendorError, match=r"HTTP 400 \(invalid_client\); check the credentials"):
+    with pytest.raises(VendorError, match=r"HTTP 400 \(invalid_client\); check the cred") as told:
         api.ask("POST", login)
+    assert (told.value.status, told.value.is_login) == (401, True)
 
 
 def test_a_request_sent_once_is_sent_once(server: Plain) -> None:

@@ -585,6 +585,30 @@ def test_a_new_campaign_with_the_name_of_one_that_is_gone_inherits_none_of_its_c
     assert snapshot(house) == step_by_step
 
 
+def test_a_name_that_two_bore_until_one_went_is_nobodys_until_then(house: MartHouse) -> None:
+    went, stays = campaign("c1", "N", deleted_at=RUN_3), campaign("c2", "N")
+    house.add("dialer.campaigns", went, stays)
+    house.add("dialer.campaign_lead_counts", count("c1", RUN_1), count("c2", RUN_2))
+    times = {"both": RUN_3 - timedelta(hours=1), "one": RUN_4}
+    calls = [call(key, campaign_name="N", timestamp=at) for key, at in times.items()]
+    house.add("dialer.lead_history", *calls)
+    assert errors(house.build()) == []
+    assert house.sql(CAMPAIGN_OF) == [("both", None), ("one", "c2")]
+
+
+def test_of_two_campaigns_of_one_name_that_are_gone_each_has_its_own_calls(
+    house: MartHouse,
+) -> None:
+    first, second = (campaign(f"c{n}", "N", deleted_at=at) for n, at in ((1, RUN_2), (2, RUN_4)))
+    house.add("dialer.campaigns", first, second)
+    house.add("dialer.campaign_lead_counts", count("c1", RUN_1), count("c2", RUN_3))
+    times = {"first": RUN_1, "second": RUN_3 + timedelta(hours=1)}
+    calls = [call(key, campaign_name="N", timestamp=at) for key, at in times.items()]
+    house.add("dialer.lead_history", *calls)
+    assert errors(house.build()) == []
+    assert house.sql(CAMPAIGN_OF) == [("first", "c1"), ("second", "c2")]
+
+
 LEADS = [
     lead("a", "New", RUN_1, RUN_2, retries=1),
     lead("a", "new", RUN_2, RUN_3, retries=2),  # another field changed

@@ -56,14 +56,15 @@ def test_a_refusal_halves_them_and_what_goes_well_brings_them_back() -> None:
     for rank in range(8):
         crowd.wants(rank)
     assert sorted(crowd.came) == [0, 1, 2, 3]
-    slots.fewer()
+    slots.fewer(1, sent=4)
+    slots.fewer(2, sent=4)  # one of those that were under way
     for rank in (0, 1):
         crowd.gone[rank].set()
     wait_until(lambda: slots._taken == 2)
     assert len(crowd.came) == 4
     crowd.go(2, [*crowd.came, 4])
-    slots.fewer()
-    slots.fewer()
+    slots.fewer(5, sent=5)
+    slots.fewer(6, sent=6)
     for rank in (3, 4):
         crowd.gone[rank].set()
     wait_until(lambda: crowd.came[-1] == 5)

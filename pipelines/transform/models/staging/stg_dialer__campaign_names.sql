@@ -1,6 +1,6 @@
--- Which campaign a name meant, up to each moment at which a campaign was seen to take or leave it, or
--- to be gone: the one listed, else the one that is gone; none where several bore it. When a campaign was first seen is
--- told by its counts.
+-- Which campaign a name meant, up to each moment at which a campaign was seen to take or leave it,
+-- or to be gone: the one listed then, else the one that was gone; none where several bore it. When
+-- a campaign was first seen is told by its counts.
 with first_seen as (
     select campaign_id, min(observed_at) as seen_at
     from {{ source('dialer', 'campaign_lead_counts') }}
@@ -30,7 +30,6 @@ dated as (
         borne.*,
         lag(borne.until) over (partition by borne.id order by borne.until) as taken_at,
         coalesce(taken_at, first_seen.seen_at) as seen_at,
-        campaigns.deleted_at is not null as is_gone,
         if(isinf(borne.until), campaigns.deleted_at, null) as gone_at
     from borne
     join {{ source('dialer', 'campaigns') }} as campaigns using (id)
@@ -52,7 +51,11 @@ candidates as (
         on dated.name = moments.name
         and dated.until >= moments.until
         and (dated.until = moments.until or dated.seen_at < moments.until)
-    qualify rank() over (partition by moments.name, moments.until order by dated.is_gone) = 1
+    qualify
+        rank() over (
+            partition by moments.name, moments.until
+            order by coalesce(dated.gone_at < moments.until, false)
+        ) = 1
 )
 
 select
