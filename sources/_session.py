@@ -62,16 +62,16 @@ class _Gate(HTTPAdapter):
 
 
 def _told_to_wait(response: requests.Response) -> float | None:
-    """Seconds. Where it names a time: by the vendor's clock or ours, whichever has less to wait, for
-    one of them may be wrong."""
+    """Seconds. Where it names a time: by the vendor's clock or ours, whichever has less to wait,
+    for one of them may be wrong."""
     told = response.headers.get("Retry-After", "").strip()
     if told.isdecimal():
         return min(float(told), LONGEST_WAIT)
     if (until := http_time(told)) is None:
         return None
     clocks = (http_time(response.headers.get("Date", "")), datetime.now(UTC))
-    waits = [(until - now).total_seconds() for now in clocks if now and now < until]
-    return min([*waits, LONGEST_WAIT]) if waits else 0.0
+    waits = [(until - now).total_seconds() for now in clocks if now]
+    return max(0.0, min(*waits, LONGEST_WAIT))
 
 
 def _worth_another_try(response: requests.Response | None, _error: BaseException | None) -> bool:
