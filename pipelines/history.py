@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from sources._tables import Table
 
-from .warehouse import Connection, transaction
+from .warehouse import Connection
 
 
 def join_moved(connection: Connection, schema: str, table: Table, since: datetime | None) -> None:
@@ -20,12 +20,11 @@ def join_moved(connection: Connection, schema: str, table: Table, since: datetim
         f"lead(_dlt_valid_from) over later as next_begins from {place} "
         f"window later as (partition by {key} order by _dlt_valid_from)"
     )
-    with transaction(connection):
-        connection.execute(
-            f"update {place} as version set _dlt_valid_to = pair.next_begins "
-            f"from ({versions}) as pair where {same} and version._dlt_valid_from = pair.begins and "
-            "(ends is null or ends > next_begins or "
-            "(ends < next_begins and list is distinct from next_list and ends > $since)) "
-            "and next_begins > begins",
-            {"since": since or datetime.min.replace(tzinfo=UTC)},
-        )
+    connection.execute(
+        f"update {place} as version set _dlt_valid_to = pair.next_begins "
+        f"from ({versions}) as pair where {same} and version._dlt_valid_from = pair.begins and "
+        "(ends is null or ends > next_begins or "
+        "(ends < next_begins and list is distinct from next_list and ends > $since)) "
+        "and next_begins > begins",
+        {"since": since or datetime.min.replace(tzinfo=UTC)},
+    )

@@ -43,16 +43,7 @@ from ._endpoints import REQUIRED, Finding, Listed, Night, Read, Slice, Vendor, W
 from ._errors import VendorError
 from ._meter import Meter
 from ._paging import Found, Page, keyed_pages, settled, uncut
-from ._replies import (
-    Fault,
-    Row,
-    field_of,
-    rows_if_any,
-    rows_of,
-    token_of,
-    with_ours,
-    without,
-)
+from ._replies import Fault, Row, field_of, rows_if_any, rows_of, token_of, with_ours, without
 from ._snapshots import believe
 from ._tables import Table
 from ._windows import iso
