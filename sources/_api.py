@@ -1,41 +1,34 @@
-"""One client for all vendors: the session, the rate limit, the login, and what may leave at all.
+"""One client for all vendors: asking, with logins and retries, and what a reply must be.
 
 Retries, backoff and Retry-After are dlt's (`dlt.sources.helpers.requests`). Ours is the strictness:
-only the reads that a vendor module names are sent, redirects are refused, every request (a retried
-one too) takes its place in the rate limit and gets a number, and a reply that is not JSON is an
-error and never an empty page.
+only the reads that a vendor module names are sent (`_gate`), redirects are refused, and a reply
+that is not JSON is an error and never an empty page.
 """
 
 import re
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from ._errors import Stopped, VendorError
+from ._errors import NotTrusted, VendorError
+from ._gate import Gate, http_time, rate_limited
 from ._json import loads
+from ._logins import Auth, Login, sendable
 from ._meter import Meter
 from ._said import clean, said
-from ._slots import Slots
 
 if TYPE_CHECKING:  # with dlt a second to import, which `outreach status` need not pay
     import requests
 
 Decoder = Callable[[bytes], Any]
-Auth = Callable[["requests.PreparedRequest"], "requests.PreparedRequest"]
 T = TypeVar("T")
 
 ATTEMPTS = 5  # with waits of 1, 2, 4 and 8 s between them, or what Retry-After says
 BREATH = 60.0  # seconds of rest when a rate limit outlasts the retries; then they begin again
-RATE_LIMIT_TEXT = re.compile(rb"rate.?limit|too many requests", re.IGNORECASE)
-RATE_LIMIT_SAID = b"exceeded the per-minute rate limit"  # Kore.ai; the status is not documented
 
 
 @dataclass(frozen=True)
@@ -44,61 +37,6 @@ class Reply:
 
     body: Any
     sent: int
-
-
-class Login:
-    """Headers from a token that is fetched when first needed and kept for its life.
-
-    `fetch` returns the token and the epoch second at which it ends (None: not known); `headers`
-    says where it goes.
-    """
-
-    def __init__(
-        self,
-        fetch: Callable[[], tuple[str, float | None]],
-        headers: Callable[[str], Mapping[str, str]],
-    ) -> None:
-        self._fetch, self._headers = fetch, headers
-        self._token: str | None = None
-        self._ends: float | None = None
-        self._lock = threading.Lock()
-
-    def __call__(self, request: "requests.PreparedRequest") -> "requests.PreparedRequest":
-        request.headers.update(self._headers(self._current()))
-        return request
-
-    def _current(self) -> str:
-        with self._lock:
-            if self._token is None or (self._ends is not None and time.time() >= self._ends - 30):
-                self._token, self._ends = self._fetch()
-            return self._token
-
-    def refused(self, request: "requests.PreparedRequest") -> None:
-        """The vendor did not take what this request carried: log in again, once for all threads."""
-        with self._lock:
-            if self._token is not None and all(
-                request.headers.get(name) == value
-                for name, value in self._headers(self._token).items()
-            ):
-                self._token = None
-
-
-class StaticHeaders:
-    """A key that goes with every request. As requests' `auth`, so that no .netrc overrides it."""
-
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        self._headers = _sendable(headers)
-
-    def __call__(self, request: "requests.PreparedRequest") -> "requests.PreparedRequest":
-        request.headers.update(self._headers)
-        return request
-
-
-def _sendable(headers: Mapping[str, str]) -> dict[str, str]:
-    for name, value in headers.items():
-        if not value.isascii() or not value.isprintable():
-            raise VendorError(f"what is set for the header {name} holds more than ASCII text")
-    return dict(headers)
 
 
 class Api:
@@ -131,20 +69,18 @@ class Api:
         self.learnt: dict[str, int] = {}  # what a source found out of the vendor in this run
         self.skew: timedelta | None = None  # how far the vendor's clock is ahead of ours
         self._secrets = [s for s in secrets if s]
-        self._headers = _sendable(headers or {}) | {"Accept-Encoding": "gzip, deflate"}
+        self._headers = sendable(headers or {}) | {"Accept-Encoding": "gzip, deflate"}
         self._verify = ca_bundle or True
-        self._reads = [(m, re.compile(re.escape(self.base_url) + p)) for m, p in reads]
-        self._reads += [("POST", re.compile(re.escape(url))) for url in login_urls]
         self._login_urls = login_urls
-        from pyrate_limiter import Limiter, Rate  # as the session: `outreach status` asks nobody
-
-        self._limiter = Limiter(Rate(requests_per_minute, 60_000))  # in any 60 seconds
-        self.sent = 0  # requests that have left; each reply tells which one it answers
-        self._numbering = threading.Lock()
-        self.slots = Slots(max_in_flight)
-        self._asking = threading.local()  # the rank of this thread's request
-        self._resting_until = 0.0  # monotonic
-        self.given_up = threading.Event()  # while set, what other threads still ask is not sent
+        patterns = [(m, re.compile(re.escape(self.base_url) + p)) for m, p in reads]
+        patterns += [("POST", re.compile(re.escape(url))) for url in login_urls]
+        self.gate = Gate(
+            vendor,
+            patterns,
+            requests_per_minute=requests_per_minute,
+            max_in_flight=max_in_flight,
+            meter=self.meter,
+        )
 
     # --- asking --------------------------------------------------------------------------------
 
@@ -152,7 +88,7 @@ class Api:
         self, path: str, params: Mapping[str, Any] | None = None, *, rank: float = 0.0, **how: Any
     ) -> Reply:
         """Where all requests that may be under way are, the one with the lowest `rank` is next."""
-        self._asking.rank = rank
+        self.gate.rank(rank)
         return self.ask("GET", self.base_url + path, params=params, **how)
 
     def post(self, path: str, json: Any, params: Mapping[str, Any] | None = None) -> Reply:
@@ -177,7 +113,7 @@ class Api:
         auth = auth or self.auth
         response = self._send(client, method, url, auth, request)
         if rate_limited(response) and not once:
-            self.rest(BREATH)
+            self.gate.rest(BREATH)
             response = self._send(client, method, url, auth, request)
         if response.status_code in (401, 403) and isinstance(auth, Login) and not once:
             auth.refused(response.request)
@@ -196,50 +132,6 @@ class Api:
                 for future in futures:
                     future.cancel()
 
-    # --- the way out ---------------------------------------------------------------------------
-
-    @contextmanager
-    def gate(self, request: "requests.PreparedRequest") -> Iterator[int]:
-        """The request is under way in this block. Raises unless it is one of the vendor's reads;
-        waits for its turn and the rate limit."""
-        with self.slots.taken(getattr(self._asking, "rank", 0.0)):
-            yield self._pass(request)
-
-    def _pass(self, request: "requests.PreparedRequest") -> int:
-        url = (request.url or "").split("?")[0]
-        if not any(request.method == m and p.fullmatch(url) for m, p in self._reads):
-            raise VendorError(
-                f"{self.vendor}: {request.method} {urlsplit(url).path} is no documented read: "
-                "it was not sent"
-            )
-        while (left := self._resting_until - time.monotonic()) > 0:
-            self._check()
-            self.meter.wait(min(left, 0.5))
-        self._check()
-        while not self._limiter.try_acquire(self.vendor, blocking=False):
-            self._check()
-            self.meter.wait(0.1)
-        self._check()
-        with self._numbering:
-            self.meter.requests += 1
-            self.sent += 1
-            return self.sent
-
-    def _check(self) -> None:
-        self.meter.check()
-        if self.given_up.is_set():
-            raise Stopped
-
-    def rest(self, seconds: float) -> None:
-        """Where one request is told to wait, those of the other threads wait with it."""
-        self._resting_until = max(self._resting_until, time.monotonic() + seconds)
-
-    def not_trusted(self, request: "requests.PreparedRequest", error: BaseException) -> VendorError:
-        return VendorError(
-            f"{_place(str(request.method), str(request.url))}: the certificate is not trusted "
-            f"({_cause(error)}); set [sources.{self.vendor}] ca_bundle to the authority's PEM file"
-        )
-
     @cached_property
     def _client(self) -> Any:
         return self._make_client(ATTEMPTS)
@@ -251,7 +143,7 @@ class Api:
     def _make_client(self, attempts: int) -> Any:
         from ._session import make_client
 
-        return make_client(self, attempts, self._headers)
+        return make_client(self.gate, attempts, self.max_in_flight, self._headers)
 
     def _send(
         self, client: Any, method: str, url: str, auth: Auth, request: dict[str, Any]
@@ -265,6 +157,11 @@ class Api:
                 response: requests.Response = client.request(
                     method, url, auth=auth, allow_redirects=False, verify=self._verify, **request
                 )
+        except NotTrusted as error:
+            raise VendorError(
+                f"{_place(method, url)}: the certificate is not trusted ({_cause(error)}); set "
+                f"[sources.{self.vendor}] ca_bundle to the authority's PEM file"
+            ) from None
         except RequestException as error:
             raise VendorError(
                 f"{_place(method, url)}: no complete reply ({_cause(error)}); is the address under "
@@ -316,21 +213,6 @@ class Api:
         return clean(text, self._secrets)
 
 
-def rate_limited(response: "requests.Response") -> bool:
-    """429, a 403 that means it, or (Kore.ai) the words alone in a reply with any status."""
-    status = response.status_code
-    return (
-        status == 429
-        or (status == 403 and "Retry-After" in response.headers)
-        or (
-            status in (400, 403)
-            and len(response.content) < 1000
-            and RATE_LIMIT_TEXT.search(response.content) is not None
-        )
-        or (len(response.content) < 1000 and RATE_LIMIT_SAID in response.content)
-    )
-
-
 def _place(method: str, url: str) -> str:
     return f"{method} {urlsplit(url).path}"
 
@@ -355,11 +237,3 @@ def _mend(vendor: str, status: int) -> str:
             return "; the vendor is in trouble: the next run goes on from here"
         case _:
             return ""
-
-
-def http_time(text: str) -> datetime | None:
-    """A time of a header; None where it is none."""
-    try:
-        return parsedate_to_datetime(text).astimezone(UTC)
-    except (ValueError, OverflowError):  # a date of the year 99999
-        return None

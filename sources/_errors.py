@@ -1,5 +1,7 @@
 """What can go wrong with a vendor, in words for the person who reads the log in the morning."""
 
+from copy import copy
+
 
 class VendorError(Exception):
     """One vendor cannot be loaded further; what it loaded so far stays.
@@ -22,13 +24,13 @@ class VendorError(Exception):
 
     def at(self, place: str) -> "VendorError":
         """The same error with the place (endpoint, window) in front."""
-        error = type(self)(
-            f"{place}: {self}",
-            status=self.status,
-            told_to_wait=self.told_to_wait,
-            is_login=self.is_login,
-        )
+        error = copy(self)
+        error.args = (f"{place}: {self}",)
         return error.with_traceback(self.__traceback__)
+
+
+class NotTrusted(Exception):
+    """The vendor's certificate: no retry would mend it."""
 
 
 class Stopped(Exception):

@@ -178,7 +178,7 @@ class _Turn:
 
     def begin(self, pool: ThreadPoolExecutor, endpoint: Windowed, api: Api, night: Night) -> None:
         if self.future is None:
-            self.begun_at = api.sent
+            self.begun_at = api.gate.sent
             self.future = pool.submit(_ask, endpoint, api, night, self.window)
 
     @property
@@ -263,9 +263,9 @@ def _helping(api: Api) -> Iterator[ThreadPoolExecutor]:
     try:
         yield pool
     finally:
-        api.given_up.set()
+        api.gate.given_up.set()
         pool.shutdown(cancel_futures=True)
-        api.given_up.clear()
+        api.gate.given_up.clear()
 
 
 def _windows_ahead(endpoint: Windowed, api: Api, rows: int) -> int:

@@ -26,9 +26,10 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from ._api import Api, StaticHeaders
+from ._api import Api
 from ._endpoints import Finding, Night, Read, Vendor, Window, Windowed
 from ._errors import VendorError
+from ._logins import StaticHeaders
 from ._meter import Meter
 from ._paging import Page, is_page, readings, settled
 from ._replies import Fault, Row, field_of, rows_of

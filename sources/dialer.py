@@ -36,11 +36,12 @@ from typing import Any
 from urllib.parse import quote
 
 from . import _json
-from ._api import Api, Login, StaticHeaders, T
+from ._api import Api, T
 from ._arrow import why_not
 from ._calls import call_key, numbered, seconds
 from ._endpoints import REQUIRED, Finding, Listed, Night, Read, Slice, Vendor, Window, Windowed
 from ._errors import VendorError
+from ._logins import Login, StaticHeaders
 from ._meter import Meter
 from ._paging import Found, Page, keyed_pages, settled, uncut
 from ._replies import Fault, Row, field_of, rows_if_any, rows_of, token_of, with_ours, without

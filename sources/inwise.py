@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ._api import Api, StaticHeaders
+from ._api import Api
 from ._arrow import TypeChanged, arrow
 from ._days import Days, read_days
 from ._endpoints import Finding, Listed, Night, Read, Slice, State, Vendor, Window, Windowed
@@ -34,6 +34,7 @@ from ._errors import VendorError
 from ._feed import replies
 from ._journal import Journal
 from ._json import is_storable
+from ._logins import StaticHeaders
 from ._meter import Meter
 from ._rejects import without_bad
 from ._replies import Row, rows_if_any, rows_of

@@ -33,10 +33,12 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from ._api import RATE_LIMIT_TEXT, Api, Login
+from ._api import Api
 from ._endpoints import REQUIRED, Finding, Listed, Night, Slice, Vendor
 from ._errors import VendorError
+from ._gate import RATE_LIMIT_TEXT
 from ._json import is_storable
+from ._logins import Login
 from ._meter import Meter
 from ._paging import Found, Page, readings, settled
 from ._replies import Row, field_of, rows_of, with_ours

@@ -24,9 +24,10 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from ._api import Api, Login, StaticHeaders
+from ._api import Api
 from ._endpoints import Finding, Night, Read, Vendor, Window, Windowed
 from ._errors import VendorError
+from ._logins import Login, StaticHeaders
 from ._meter import Meter
 from ._paging import Page, is_page, readings, settled, smaller_where_refused
 from ._replies import Fault, Row, field_of, make_room, rows_of, token_of

@@ -22,6 +22,7 @@ settings.load_profile("patient")
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sources._session.BACKOFF", 0.01)
+    monkeypatch.setattr("sources._gate.REST", 0.01)
     monkeypatch.setattr("sources._api.BREATH", 0.01)
 
 

@@ -30,7 +30,7 @@ FILES = {"open", "os.rename", "os.remove", "os.link", "os.chmod", "shutil.copyfi
 
 #: stage of a run: the function whose n-th call is the moment
 STAGES = {
-    "asking a vendor": "sources._api.Api._pass",
+    "asking a vendor": "sources._gate.Gate._pass",
     "reading a reply": "sources._api.Api._reply",
     "writing the diary": "sources._journal.write_durably",
     "between slices": "pipelines.load.VendorLoad.load",
@@ -199,8 +199,10 @@ def _live(
     sys.argv = ["outreach", *arguments]
     from pipelines.__main__ import main
 
-    usual = {"sources._session.BACKOFF": 0.01, "sources._api.BREATH": 0.01}
-    usual |= {"pipelines.gather.ENOUGH_ROWS": 8}  # several loads of each vendor
+    waits = ("sources._session.BACKOFF", "sources._gate.REST", "sources._api.BREATH")
+    usual = dict.fromkeys(waits, 0.01) | {
+        "pipelines.gather.ENOUGH_ROWS": 8
+    }  # several loads of each vendor
     for name, value in (usual | patches).items():
         setattr(_found(name.rpartition(".")[0]), name.rpartition(".")[2], value)
     counts = _arm(death)

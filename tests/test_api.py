@@ -11,8 +11,9 @@ import pytest
 from pyrate_limiter import Limiter, Rate
 
 from pipelines import catalog
-from sources._api import Api, Login, StaticHeaders
+from sources._api import Api
 from sources._errors import Stopped, VendorError
+from sources._logins import Login, StaticHeaders
 from sources._meter import Meter
 from tests.cases import CASES
 from tests.fakes._server import Answer, Ask, Fake, Fault
@@ -114,7 +115,7 @@ def test_a_login_refused_for_good_is_an_error_that_names_the_credentials(server:
 def test_the_rate_limit_holds_over_threads_and_shows_that_it_waits(server: Plain) -> None:
     meter = Meter()
     api = connect(server, requests_per_minute=600, meter=meter, max_in_flight=4)
-    api._limiter = Limiter(Rate(5, 400))  # the same bucket, in less time
+    api.gate._limiter = Limiter(Rate(5, 400))  # the same bucket, in less time
     waited = []
     watcher = threading.Thread(target=lambda: waited.append(saw(lambda: meter.waiting)))
     watcher.start()

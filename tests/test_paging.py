@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources._api import Api, StaticHeaders
+from sources._api import Api
 from sources._errors import VendorError
+from sources._logins import StaticHeaders
 from sources._paging import Page, keyed_pages, numbered_pages, readings, settled
 from sources._replies import Row
 

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sources._api import Api, StaticHeaders
+from sources._api import Api
 from sources._endpoints import Night, Read, Window, Windowed
 from sources._errors import VendorError
+from sources._logins import StaticHeaders
 from sources._meter import Meter
 from sources._paging import Page
 from sources._replies import Row
@@ -260,8 +261,8 @@ class Things:
         return Read({THINGS: rows}, sent={(str(r["id"]),): r["version"] for r in rows})
 
     def _row(self, api: Api, number: int) -> Row:
-        api.sent += 1
-        return {"id": number, "version": api.sent}
+        api.gate.sent += 1
+        return {"id": number, "version": api.gate.sent}
 
 
 FIRST = NOW - timedelta(days=21)
