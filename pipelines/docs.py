@@ -31,7 +31,7 @@ def write_docs(config: Config, out: Path | None) -> None:
     """dbt's own catalog of the published file, which is only read, into `out`/index.html."""
     with warehouse.reading_published(config) as connection:
         there = len(warehouse.tables_in(connection, "marts"))
-    folder = out or config.published.parent / "catalog"
+    folder = (out or config.published.parent / "catalog").absolute()  # dbt has a folder of its own
     page = folder / "index.html"
     scratch = folder / ".part"  # what a killed one left is taken away by the next
     try:

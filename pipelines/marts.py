@@ -124,7 +124,8 @@ def _definitions(config: Config) -> str:
     told = hashlib.sha256()
     for path in sorted(PROJECT.rglob("*")):
         name = path.relative_to(PROJECT)
-        if path.suffix in (".sql", ".yml") and "raw" not in name.parts:  # those only describe
+        is_read = path.suffix in (".sql", ".yml") and path.is_file()
+        if is_read and "raw" not in name.parts:  # those only describe
             told.update(str(name).encode() + path.read_bytes())
     told.update(Path(numbers.__file__).read_bytes())
     told.update(json.dumps([_variables(config), config.regions]).encode())

@@ -1,5 +1,6 @@
 """Phone numbers as E.164: each distinct one once, so that the marts' SQL stays plain."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ NUMBERS: Mapping[str, Mapping[str, str]] = {
 }
 DIALLED = r"[^@]*\d[^@]*"  # Vonage has addresses of every kind in the same field
 LONGER_THAN_NATIONAL = 11  # digits
+MASKED = re.compile(r"[xX*#•]{2,}")  # a lone x is an extension, and phonenumbers reads X as a 9
 
 
 def normalise(
@@ -51,12 +53,15 @@ def e164(raw: str, region: str) -> str | None:
     """A phone number as the whole world would dial it; None where that cannot be known.
 
     `region` (such as "US") is where a number without a country code belongs. A possible number is
-    enough: whether it is in use nobody but its operator knows. Kore.ai leaves the + out: digits too
+    enough: whether it is in use nobody but its operator knows. One without its area is none, nor is
+    one whose digits the vendor has masked. Kore.ai leaves the + out: digits too
     long for a national number are read with it, if they are a valid number then.
     """
     import phonenumbers
 
     text = raw.strip()
+    if MASKED.search(text):
+        return None
     if text.startswith("00"):
         text = f"+{text[2:]}"
     number = _parsed(text, region)
@@ -76,4 +81,5 @@ def _parsed(text: str, region: str) -> Any:
         number = phonenumbers.parse(text, region.upper() or None)
     except phonenumbers.NumberParseException:
         return None
-    return number if phonenumbers.is_possible_number(number) else None
+    found = phonenumbers.is_possible_number_with_reason(number)
+    return number if found == phonenumbers.ValidationResult.IS_POSSIBLE else None

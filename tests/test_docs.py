@@ -234,6 +234,16 @@ def test_the_command_only_reads(published: House, tmp_path: Path) -> None:
     assert [sorted(p for p in folder.rglob("*")) for folder in folders] == listed
 
 
+def test_a_folder_is_named_from_where_one_stands(published: House) -> None:
+    before = sorted(marts.PROJECT.rglob("*"))
+    done = outreach(published.root, "docs", "--out", "site/catalog")
+    assert done.returncode == 0, done.stderr
+    made = published.root / "site"
+    assert [p for p in made.rglob("*") if p.is_file()] == [made / "catalog" / "index.html"]
+    assert sorted(marts.PROJECT.rglob("*")) == before
+    shutil.rmtree(made)
+
+
 def test_wrong_use_is_one_clear_line(published: House, tmp_path: Path) -> None:
     for root, words, said in (
         (tmp_path, [], "there is no warehouse at"),

@@ -310,6 +310,12 @@ def test_contacts_with_equal_keys_are_told_apart_by_their_counters(
     assert snapshot(house) == step_by_step
 
 
+def test_of_attempts_at_one_time_the_last_outcome_is_one_that_is_known(house: MartHouse) -> None:
+    house.add("koreai.campaign_contacts", seen(0, RUN_1, RUN_2, **WAITS), seen(2, RUN_2))
+    assert errors(house.build()) == []
+    assert house.sql("select attempts, last_outcome from marts.contacts") == [(2, "answered")]
+
+
 def ran(at: datetime, status: str = "ok", vendor: str = "koreai", told: str = "") -> dict[str, Any]:
     """A run of five minutes that loaded its rows at `at`."""
     return {
@@ -580,6 +586,30 @@ def test_a_new_campaign_with_the_name_of_one_that_is_gone_inherits_none_of_its_c
     house.add("dialer.lead_history", call("since", timestamp=RUN_3 + timedelta(hours=1)))
     assert errors(house.build()) == []
     assert house.sql(CAMPAIGN_OF) == [("before", "c1"), ("since", "c2")]
+    step_by_step = snapshot(house)
+    house.rebuild()
+    assert snapshot(house) == step_by_step
+
+
+def test_a_second_campaign_of_a_name_takes_none_of_the_calls_from_before_it(
+    house: MartHouse,
+) -> None:
+    house.add("dialer.campaigns", campaign("c1", "Renewals"))
+    house.add("dialer.campaign_lead_counts", count("c1", RUN_1))
+    house.add("dialer.leads", lead("a", "new", RUN_1))
+    times = {"before c1 was seen": CALLED, "before": RUN_2}
+    house.add("dialer.lead_history", *(call(key, timestamp=at) for key, at in times.items()))
+    assert errors(house.build()) == []
+    house.add("dialer.campaigns", campaign("c2", "Renewals"), campaign("no leads", "Renewals"))
+    house.add("dialer.campaign_lead_counts", count("c2", RUN_3))
+    house.add("dialer.lead_history", call("of either", timestamp=RUN_3 + timedelta(hours=1)))
+    assert errors(house.build()) == []
+    assert house.sql(CAMPAIGN_OF) == [
+        ("before", "c1"),
+        ("before c1 was seen", "c1"),
+        ("of either", None),
+    ]
+    assert house.sql("select attempts from marts.leads") == [(2,)]
     step_by_step = snapshot(house)
     house.rebuild()
     assert snapshot(house) == step_by_step

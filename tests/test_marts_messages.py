@@ -187,6 +187,7 @@ def test_the_funnel_of_a_campaign(house: MartHouse) -> None:
         "undelivered_bounced": 1,
         "undelivered_other": 2,
         "bounced": 1,
+        "bounced_mails": 1,
         "delivered": 5,
         "opens": 5,
         "unique_opens": 3,
@@ -201,7 +202,7 @@ def test_the_funnel_of_a_campaign(house: MartHouse) -> None:
         "bounce_rate_pct": 16.67,
         "open_rate_pct": 60.0,
         "adjusted_open_rate_pct": 40.0,
-        "click_rate_pct": 60.0,
+        "click_rate_pct": 40.0,  # a third click is of a contact without a mail
         "click_to_open_rate_pct": 100.0,
         "unsubscribe_rate_pct": 20.0,
         "vendor_sent": 6,
@@ -223,6 +224,36 @@ def test_the_funnel_of_a_campaign(house: MartHouse) -> None:
         "raw_rows": 28,
     }
     assert (none["campaign_id"], none["sent"], none["opens"], none["raw_rows"]) == ("", 1, 1, 2)
+
+
+def test_a_rate_is_of_the_mails_that_are_here(tmp_path: Path) -> None:
+    house = MartHouse(tmp_path)
+    house.add(
+        "inwise.sent_emails",
+        *(mail("a", "1", at(9)), mail("b", "1", at(9, day=25))),  # both came back
+        *(mail("c", "2", at(9), campaign="8"), mail("d", "3", at(9), campaign="8")),
+    )
+    house.add(
+        "inwise.activities",
+        *(act("1", "Bounced", "1", at(10)), act("2", "Bounced", "1", at(10, day=25))),
+        act("3", "Opened", "2", at(10), campaign="8"),
+        # of mails from before the first day loaded
+        *(act(f"b{n}", "Bounced", f"{n}", at(10), campaign="8") for n in range(10, 15)),
+        *(act(f"o{n}", "Opened", f"{n}", at(10), campaign="8") for n in range(20, 25)),
+    )
+    errors = [str(verdict) for verdict in house.build() if verdict.severity == "error"]
+    assert errors == []
+    funnel = house.sql(
+        "select campaign_id, sent, bounced, bounced_mails, delivered, unique_opens, "
+        "delivered_rate_pct, bounce_rate_pct, open_rate_pct "
+        "from marts.email_funnel order by campaign_id"
+    )
+    assert funnel == [
+        ("7", 2, 1, 2, 0, 0, 0.0, 100.0, None),
+        ("8", 2, 5, 0, 2, 6, 100.0, 0.0, 50.0),
+    ]
+    days = "select campaign_id, sum(delivered)::int, sum(bounced)::int from marts.campaign_daily"
+    assert house.sql(f"{days} group by all order by all") == [("7", 0, 2), ("8", 2, 0)]
 
 
 def test_who_unsubscribed_by_a_link_or_earlier(house: MartHouse) -> None:

@@ -396,6 +396,37 @@ def test_agents(house: MartHouse) -> None:
     ]
 
 
+def test_times_of_agents_that_go_on_or_come_back(tmp_path: Path) -> None:
+    house = MartHouse(tmp_path)
+    paused = ("Held", 20, 10, {"type": "Interrupted"})
+    put(
+        house,
+        "goes on",
+        person(("Connected", 0, None)),
+        agent("01", ("Connected", 5, None), paused),
+    )
+    first, later = (
+        ("Held", at, long, {"initiatingAgentId": "01"}) for at, long in ((1.5, 1), (9, 4))
+    )
+    twice = [agent("01", ("Connected", 1, 5)), agent("01", ("Connected", 7, 20))]
+    put(house, "comes back", person(("Connected", 0, 30), first, later), *twice)
+    put(house, "nobody came", person(("Connected", 0, 30), first))
+    house.build()
+    assert [str(verdict) for verdict in house.verdicts if verdict.severity == "error"] == []
+    legs = "select interaction_id, talk_seconds, hold_seconds, handle_seconds from marts.agent_legs"
+    assert house.sql(f"{legs} order by interaction_id, channel_position") == [
+        ("comes back", 4.0, 1.0, 5.0),
+        ("comes back", 16.0, 4.0, 20.0),
+        ("goes on", 0.0, 0.0, 0.0),
+    ]
+    told = "select interaction_id, talk_seconds, handle_seconds from marts.interactions"
+    assert house.sql(f"{told} order by interaction_id") == [
+        ("comes back", 20.0, 25.0),
+        ("goes on", 0.0, 0.0),
+        ("nobody came", None, None),
+    ]
+
+
 def test_odd_values_and_incremental_builds(tmp_path: Path) -> None:
     """Rows replaced, also by fewer and by none; then the same from nothing."""
     house = MartHouse(tmp_path, marts__timezone="Asia/Jerusalem")

@@ -22,6 +22,12 @@ from tests.mart_house import MartHouse
         ("919876543210", "IN", "+919876543210"),
         ("72) 913-6939", "", None),
         ("125xxxx0200", "", None),
+        ("+91987654XXXX", "", None),  # masked: X would be read as a 9
+        ("1212555XXXX", "US", None),
+        ("+1212555****", "US", None),
+        ("+1 (415) 555-0123 x12", "", "+14155550123"),
+        ("555-1234", "US", None),  # of which town is not told
+        ("+12131204", "", None),
         ("1001", "US", None),
         ("APIRouting", "US", None),
         ("", "US", None),

@@ -96,7 +96,8 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> MartHouse:
     house.add("avaamo.campaign_insights", failed, *sms)
     house.add("inwise.sent_emails", mail("a", "1", yesterday))
     house.add("dialer.campaigns", campaign("c1", "Renewals"))
-    house.add("dialer.leads", lead("a", "new", yesterday, number=person_2))
+    new = lead("a", "new", yesterday, number=person_2, created=yesterday - timedelta(hours=1))
+    house.add("dialer.leads", new)
     house.add("dialer.lead_history", call("1", lead_number=person_2, timestamp=yesterday))
     house.build(now)
     return house

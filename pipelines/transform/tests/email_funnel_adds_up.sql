@@ -42,5 +42,6 @@ where
     or opens is null
     or opens not between least_opens and most_opens
     or undelivered_other < 0
+    or delivered not between 0 and sent
     or adjusted_opens > opens
     or adjusted_unique_opens > unique_opens

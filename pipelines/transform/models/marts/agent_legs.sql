@@ -11,32 +11,53 @@ and interaction_id in (
     )
 {%- endif -%}
 {%- endset %}
--- A hold stands on the channel of the party that waits, and names the agent who began it. Two
--- parties in one hold wait at the same time: the longest counts.
-with holds_of_channels as (
+-- A hold stands on the channel of the party that waits, and names the agent who began it: it is of
+-- the agent's row that had begun last. Two parties in one hold wait at the same time: the longest
+-- counts.
+with agents as (
+    select
+        *,
+        (coalesce(started_after_seconds, 0) * 1000)::hugeint * 1000000 + channel_position as began
+    from {{ ref('interaction_parties') }}
+    where role = 'agent' {{ of_changed }}
+),
+
+held as (
     select
         interaction_id,
-        properties ->> 'initiatingAgentId' as agent_id,
-        channel_position,
-        sum(duration_ms) / 1000.0 as hold_seconds
+        channel_position as held_position,
+        position,
+        duration_ms,
+        coalesce(after_ms, 0) * 1000000::hugeint + 999999 as moment,
+        properties ->> 'initiatingAgentId' as agent_id
     from {{ ref('stg_vonage__events') }}
     where event = 'held' and not is_pause
+),
+
+owned as (
+    select
+        held.interaction_id,
+        held.held_position,
+        held.duration_ms,
+        coalesce(
+            max(agents.began) filter (agents.began <= held.moment), min(agents.began)
+        ) as began
+    from held
+    join agents
+        on agents.interaction_id = held.interaction_id and agents.party_id = held.agent_id
+    group by held.interaction_id, held.held_position, held.position, held.duration_ms
+),
+
+holds_of_channels as (
+    select interaction_id, began, held_position, sum(duration_ms) / 1000.0 as hold_seconds
+    from owned
     group by all
 ),
 
 holds as (
-    select interaction_id, agent_id, max(hold_seconds) as hold_seconds
+    select interaction_id, began, max(hold_seconds) as hold_seconds
     from holds_of_channels
-    where agent_id is not null
     group by all
-),
-
-agents as (
-    select
-        *,
-        min(channel_position) over (partition by interaction_id, party_id) as first_position
-    from {{ ref('interaction_parties') }}
-    where role = 'agent' {{ of_changed }}
 ),
 
 times as (
@@ -44,10 +65,7 @@ times as (
         agents.* exclude (hold_seconds),
         greatest(agents.hold_seconds, coalesce(holds.hold_seconds, 0)) as hold_seconds
     from agents
-    left join holds
-        on holds.interaction_id = agents.interaction_id
-        and holds.agent_id = agents.party_id
-        and agents.channel_position = agents.first_position
+    left join holds using (interaction_id, began)
 ),
 
 dated as (

@@ -5,14 +5,15 @@
 
 -- An attempt counts in the last n days only if all of the time in which it can have been lies there.
 -- All that is kept of a person while millions of attempts are added up has a fixed size (numbers,
--- not texts), so that DuckDB can put it on the disk: channels are bits, the latest attempt a number.
+-- not texts), so that DuckDB can put it on the disk: channels are bits, the latest attempt a number;
+-- of several at one time one whose outcome is known.
 {% set changed = ref('changed_contacts') %}
 {% set of_changed = 'semi join ' ~ changed ~ ' using (contact_key)' if is_incremental() else '' %}
 {% set channels = ['chat', 'email', 'other', 'sms', 'teams', 'voice'] %}
 {% set vendors = ['avaamo', 'dialer', 'inwise', 'koreai', 'vonage'] %}
 {% set outcomes = [
-    'abandoned', 'answered', 'bounced', 'busy', 'delivered', 'failed', 'no_answer', 'pending',
-    'sent', 'skipped', 'undelivered', 'unknown', 'voicemail'
+    'unknown', 'abandoned', 'answered', 'bounced', 'busy', 'delivered', 'failed', 'no_answer',
+    'pending', 'sent', 'skipped', 'undelivered', 'voicemail'
 ] %}
 with attempts as (
     select

@@ -1,4 +1,16 @@
-with mailed as (
+-- Rates are of contacts whose mail is here: to mails from before the first day loaded only what
+-- became of them came.
+{% set acts = ['opens', 'adjusted_opens', 'clicks', 'unsubscribes'] %}
+with mails as (
+    select
+        coalesce(campaign_id, '') as campaign_id,
+        count(*) filter (where outcome = 'bounced') as bounced_mails
+    from {{ ref('contact_attempts') }}
+    where vendor = 'inwise' and source_table = 'inwise.sent_emails'
+    group by all
+),
+
+mailed as (
     select
         campaign_id,
         min(first_sent_at) as first_sent_at,
@@ -14,6 +26,9 @@ with mailed as (
         sum(unsubscribes)::bigint as unsubscribes,
         count(*) filter (where unsubscribes > 0) as unique_unsubscribes,
         sum(web_versions)::bigint as web_versions,
+        {% for act in acts -%}
+        count(*) filter (where {{ act }} > 0 and sent > 0) as mailed_{{ act }},
+        {% endfor -%}
         sum(raw_rows)::bigint as raw_rows
     from {{ ref('email_contacts') }}
     group by campaign_id
@@ -55,6 +70,8 @@ funnel as (
         coalesce(undelivered.frequency_limit, 0) as undelivered_frequency_limit,
         coalesce(undelivered.bounced, 0) as undelivered_bounced,
         coalesce(mailed.bounced, 0) as bounced,
+        coalesce(mails.bounced_mails, 0) as bounced_mails,
+        coalesce(mailed.sent, 0) - coalesce(mails.bounced_mails, 0) as delivered,
         coalesce(mailed.opens, 0) as opens,
         coalesce(mailed.unique_opens, 0) as unique_opens,
         coalesce(mailed.adjusted_opens, 0) as adjusted_opens,
@@ -64,10 +81,14 @@ funnel as (
         coalesce(mailed.unsubscribes, 0) as unsubscribes,
         coalesce(mailed.unique_unsubscribes, 0) as unique_unsubscribes,
         coalesce(mailed.web_versions, 0) as web_versions,
+        {% for act in acts -%}
+        coalesce(mailed_{{ act }}, 0) as mailed_{{ act }},
+        {% endfor -%}
         coalesce(mailed.raw_rows, 0) + coalesce(undelivered.undelivered, 0)
         + coalesce(vendors.observations, 0) as raw_rows
     from campaigns
     left join mailed using (campaign_id)
+    left join mails using (campaign_id)
     left join undelivered using (campaign_id)
     left join vendors using (campaign_id)
 )
@@ -85,7 +106,8 @@ select
     funnel.undelivered - undelivered_unsubscribed - undelivered_frequency_limit
         - undelivered_bounced as undelivered_other,
     bounced,
-    funnel.sent - bounced as delivered,
+    bounced_mails,
+    delivered,
     funnel.opens,
     unique_opens,
     adjusted_opens,
@@ -95,13 +117,13 @@ select
     funnel.unsubscribes,
     unique_unsubscribes,
     web_versions,
-    {{ pct('funnel.sent - bounced', 'funnel.sent') }} as delivered_rate_pct,
-    {{ pct('bounced', 'funnel.sent') }} as bounce_rate_pct,
-    {{ pct('unique_opens', 'funnel.sent - bounced') }} as open_rate_pct,
-    {{ pct('adjusted_unique_opens', 'funnel.sent - bounced') }} as adjusted_open_rate_pct,
-    {{ pct('unique_clicks', 'funnel.sent - bounced') }} as click_rate_pct,
+    {{ pct('delivered', 'funnel.sent') }} as delivered_rate_pct,
+    {{ pct('bounced_mails', 'funnel.sent') }} as bounce_rate_pct,
+    {{ pct('mailed_opens', 'delivered') }} as open_rate_pct,
+    {{ pct('mailed_adjusted_opens', 'delivered') }} as adjusted_open_rate_pct,
+    {{ pct('mailed_clicks', 'delivered') }} as click_rate_pct,
     {{ pct('unique_clicks', 'unique_opens') }} as click_to_open_rate_pct,
-    {{ pct('unique_unsubscribes', 'funnel.sent - bounced') }} as unsubscribe_rate_pct,
+    {{ pct('mailed_unsubscribes', 'delivered') }} as unsubscribe_rate_pct,
     vendors.sent as vendor_sent,
     vendors.undelivered as vendor_undelivered,
     vendors.opens as vendor_opens,

@@ -41,7 +41,11 @@ select
     coalesce(told.wrap_ms, 0) / 1000.0 as wrap_seconds,
     coalesce(
         channels.handle_time,
-        coalesce(told.connected_ms, 0) + coalesce(told.wrap_ms, 0) - coalesce(told.pause_ms, 0)
+        -- a pause can be over where the connection goes on, and has no duration yet
+        greatest(
+            0,
+            coalesce(told.connected_ms, 0) + coalesce(told.wrap_ms, 0) - coalesce(told.pause_ms, 0)
+        )
     ) / 1000.0 as handle_seconds
 from {{ source('vonage', 'interactions__channels') }} as channels
 left join told

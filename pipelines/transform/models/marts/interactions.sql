@@ -103,7 +103,11 @@ joined as (
         numbers.e164 as phone,
         coalesce(
             interactions.talk_seconds,
-            round(greatest(0, told.connected_seconds - told.hold_seconds), 3)
+            if(
+                told.connected_seconds is null, -- no agent was
+                null,
+                round(greatest(0, told.connected_seconds - told.hold_seconds), 3)
+            )
         ) as talk_seconds,
         coalesce(interactions.handle_seconds, told.handle_seconds) as handle_seconds,
         interactions.is_outbound and interactions.channel in ('sms', 'email')

@@ -1,6 +1,6 @@
 -- Which campaign a name meant, up to each moment at which a campaign was seen to take or leave it,
 -- or to be gone: the one listed then, else the one that was gone; none where several bore it. When
--- a campaign was first seen is told by its counts.
+-- a campaign was first seen is told by its counts; one without any lead was never called.
 with first_seen as (
     select campaign_id, min(observed_at) as seen_at
     from {{ source('dialer', 'campaign_lead_counts') }}
@@ -39,7 +39,7 @@ dated as (
 moments as (
     select name, until from dated
     union
-    select name, taken_at from dated where taken_at is not null
+    select name, seen_at from dated where seen_at is not null
     union
     select name, gone_at from dated where gone_at is not null
 ),
@@ -54,7 +54,7 @@ candidates as (
     qualify
         rank() over (
             partition by moments.name, moments.until
-            order by coalesce(dated.gone_at < moments.until, false)
+            order by coalesce(dated.gone_at < moments.until, false), dated.seen_at is null
         ) = 1
 )
 
