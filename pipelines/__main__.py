@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.exceptions import TyperException
 
+from . import catalog, memory
 from . import config as configuration
-from . import memory
 from .config import Config
 from .errors import AuditRefused, Busy, ConfigError, DiskTrouble, Refused
 
@@ -177,6 +178,8 @@ def _accepted(config: Config, words: list[str]) -> dict[str, frozenset[str]]:
     for word in words:
         vendor, colon, campaign = word.partition(":")
         configuration.wanted(config, [vendor], f"named by --accept-shrink {word}")
+        if not any(table.kept == "history" for table in catalog.vendor(vendor).tables):
+            raise ConfigError(f"--accept-shrink {word}: {vendor} has no list that could shrink")
         if colon and not campaign:
             raise ConfigError(f"--accept-shrink {word} names no campaign; all of them: {vendor}")
         accepted[vendor] = accepted.get(vendor, frozenset()) | {campaign or "*"}
@@ -237,7 +240,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # until a run begins there is nothing to keep
         signal.signal(number, lambda got, _frame: os._exit(128 + got))
     try:
-        app()
+        code = _called()
     except (ConfigError, Refused) as error:
         _end(f"outreach: {error}", 2)
     except AuditRefused as error:
@@ -254,6 +257,23 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001  # the last resort: a bug of ours, told as such
         trace = traceback.format_exc()
         _end(f"{trace}outreach: this is a bug of ours: {type(error).__name__}", 70)
+    raise SystemExit(code)
+
+
+def _called() -> int:
+    """The exit code of the command. Raises ConfigError where its words are none of ours."""
+    try:
+        return app(prog_name="outreach", standalone_mode=False) or 0
+    except TyperException as error:
+        said, place = error.format_message(), getattr(error, "ctx", None)
+        if "\n" in said:  # the whole help, where nothing was asked for
+            typer.echo(said, err=True)
+            return 2
+        command = place.command_path if place else "outreach"
+        raise ConfigError(f"{said.rstrip('.')}; see {command} --help") from None
+    except BrokenPipeError:  # whoever read our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _end(text: str, code: int) -> NoReturn:

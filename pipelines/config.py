@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -98,7 +99,7 @@ def load(root: Path, environ: Mapping[str, str] = os.environ) -> Config:
     for name in catalog.NAMES:
         vendor = catalog.vendor(name)
         values = _vendor_section(vendor, given_sources.get(name, {}))
-        regions[name] = values["default_region"]
+        regions[name] = _region(name, values["default_region"])
         missing = [key for key in vendor.secrets if not values[key]]
         if len(missing) == len(vendor.secrets):
             off[name] = f"off: no credentials ({_names(name, missing)})"
@@ -137,6 +138,8 @@ def _given(root: Path, environ: Mapping[str, str]) -> dict[str, Any]:
         match variable.lower().split("__"):
             case ["sources", vendor, key] if vendor in catalog.NAMES:
                 given["sources"].setdefault(vendor, {})[key] = value
+            case ["sources", vendor, _] if meant := get_close_matches(vendor, catalog.NAMES, 1):
+                raise ConfigError(f"{variable}: {vendor} is no vendor; is {meant[0]} meant?")
             case ["warehouse" | "marts" as section, key]:
                 given[section][key] = value
     return given
@@ -278,6 +281,18 @@ def _check_zone(section: str, key: str, name: str) -> None:
         raise ConfigError(
             f"[{section}] {key} must be a zone of the tz database such as Europe/Berlin"
         ) from None
+
+
+def _region(vendor: str, code: str) -> str:
+    if not code:
+        return ""
+    from phonenumbers import SUPPORTED_REGIONS
+
+    if code.upper() not in SUPPORTED_REGIONS:
+        raise ConfigError(
+            f"[sources.{vendor}] default_region must be the two letters of a country such as US"
+        )
+    return code
 
 
 def _check_name(path: str) -> None:

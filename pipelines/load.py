@@ -261,8 +261,12 @@ class VendorLoad:
 
     def whole(self, endpoint: Endpoint) -> None:
         """This endpoint has been read to its end: what a broken load left is put right."""
-        if self._broken.pop(endpoint.name + self._tag, None) is not None:
-            self._mark(self._broken)
+        if self._broken.pop(endpoint.name + self._tag, None) is None:
+            return
+        with self._my_turn():
+            names = [table.name for table in endpoint.tables]
+            records.complete_cut_loads(self._connection, self.vendor.name, names)
+        self._mark(self._broken)
 
     def join_moved(self) -> None:
         """Behind all loads of this run, also of one that failed: what moved between lists."""

@@ -85,6 +85,28 @@ def load_is_complete(connection: Connection, vendor: str, load_id: str) -> bool:
     return bool(row and row[0])
 
 
+def complete_cut_loads(connection: Connection, vendor: str, tables: Iterable[str]) -> None:
+    """Of loads that ended before dlt wrote them down, whose rows were read again since: dlt knows
+    them from now on, for unchanged rows keep their load. The state that came with them stays out.
+    """
+    if not {"_dlt_loads", "_dlt_pipeline_state"} <= set(warehouse.tables_in(connection, vendor)):
+        return  # none was ever complete
+    loads, state = f'"{vendor}"._dlt_loads', f'"{vendor}"._dlt_pipeline_state'
+    cut = " union ".join(f'select _dlt_load_id as load_id from "{vendor}"."{t}"' for t in tables)
+    with warehouse.transaction(connection):
+        connection.execute(
+            f"create or replace temp table cut as from ({cut}) "
+            f"where load_id not in (select load_id from {loads})"
+        )
+        connection.execute(f"delete from {state} where _dlt_load_id in (from cut)")
+        connection.execute(
+            f"insert into {loads} by name select known.* "
+            "replace (cut.load_id as load_id, to_timestamp(cut.load_id::double) as inserted_at) "
+            f"from cut, (from {loads} order by load_id desc limit 1) as known"
+        )
+        connection.execute("drop table cut")
+
+
 def newest_load(connection: Connection, vendor: str) -> float:
     """The time in the name of a vendor's newest load, in epoch seconds; 0 where there is none."""
     if "_dlt_loads" not in warehouse.tables_in(connection, vendor):

@@ -38,6 +38,7 @@ def set_up_logging(log_format: str) -> None:
     # one line for each slice and column of each Arrow table, and nothing to be done about it
     logging.getLogger("dlt").addFilter(lambda record: "arrow schema" not in record.getMessage())
     logging.getLogger("dlt").propagate = True
+    log.setLevel(logging.INFO)
 
 
 def is_json() -> bool:
@@ -47,14 +48,13 @@ def is_json() -> bool:
 
 class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return json.dumps(
-            {
-                "at": datetime.fromtimestamp(record.created, UTC).isoformat(),
-                "level": record.levelname.lower(),
-                "logger": record.name,
-                "message": record.getMessage(),
-            }
-        )
+        said = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        return json.dumps(said | getattr(record, "figures", {}))
 
 
 class Show:
@@ -113,6 +113,8 @@ class Show:
 
     def summary(self, board: "Board", config: Config) -> None:
         """A line per vendor, what to know of it below, and where the warehouse is."""
+        if is_json():
+            _log_summary(board)
         for p in board.vendors.values():
             self.say(
                 f"{p.vendor:8} {p.status:8} {p.rows:>9,} rows {p.meter.requests:>6,} requests "
@@ -138,6 +140,19 @@ class Show:
         self.say("interrupted; readers keep the warehouse as it was")
         for p in board.vendors.values():
             self.say(f"{p.vendor}: {p.rows:,} rows are kept, the next run goes on from there")
+
+
+def _log_summary(board: "Board") -> None:
+    """For machines: a line per vendor with its figures, and one for each thing to know."""
+    for p in board.vendors.values():
+        level = logging.ERROR if p.error else logging.WARNING if p.status != "ok" else logging.INFO
+        figures = {"vendor": p.vendor, "status": p.status, "rows": p.rows}
+        figures |= {"requests": p.meter.requests, "seconds": round(p.seconds, 3)}
+        log.log(level, p.error or "; ".join(p.held) or p.status, extra={"figures": figures})
+        for text in p.warnings:
+            log.warning(text, extra={"figures": {"vendor": p.vendor}})
+    for text in board.warnings:
+        log.warning(text)
 
 
 def print_table(headings: list[str], rows: list[list[Any]]) -> None:

@@ -96,6 +96,7 @@ class Siege:
         for fake in self.fakes:
             self._holds_all_of(fake)
         self.each_row_once()
+        self._each_load_is_known()
         self._published_is_known()
 
     def _holds_all_of(self, fake: Fake) -> None:
@@ -128,6 +129,15 @@ class Siege:
                 assert twice == [], f"twice in {name}.{table.name}: {twice[:3]}"
                 if table.kept == "history":
                     self._no_overlaps(name, table.name, ", ".join(f'"{c}"' for c in table.key))
+
+    def _each_load_is_known(self) -> None:
+        for name in (fake.vendor for fake in self.fakes):
+            for table in catalog.vendor(name).tables:
+                unknown = self.house.sql(
+                    f'select distinct _dlt_load_id from "{name}"."{table.name}" '
+                    f'where _dlt_load_id not in (select load_id from "{name}"._dlt_loads)'
+                )
+                assert unknown == [], f"{name}.{table.name} has rows of unknown loads"
 
     def _no_overlaps(self, vendor: str, table: str, key: str) -> None:
         overlaps = self.house.sql(

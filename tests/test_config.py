@@ -33,6 +33,14 @@ def test_the_environment_wins_over_the_files(tmp_path: Path) -> None:
     assert settings["start_date"] == "2026-01-01"
 
 
+def test_a_mistyped_vendor_in_the_environment_is_told_and_others_are_not_ours(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(ConfigError, match="SOURCES__VONNAGE__PAGE_SIZE: vonnage is no"):
+        config.load(tmp_path, {"SOURCES__VONNAGE__PAGE_SIZE": "20"})
+    config.load(tmp_path, {"SOURCES__SQL_DATABASE__TABLE": "x"})
+
+
 def test_a_bare_credential_of_the_environment_never_reaches_a_vendor(tmp_path: Path) -> None:
     bare = {"CLIENT_ID": "x", "CLIENT_SECRET": "x", "SOURCES__CLIENT_SECRET": "x", "API_KEY": "x"}
     assert config.load(tmp_path, bare).sources == {}
@@ -46,6 +54,7 @@ def test_half_set_credentials_name_what_is_missing(tmp_path: Path) -> None:
 MISTAKES = {
     "an unknown key": ("[sources.vonage]\npagesize = 1\n", r"\[sources.vonage\] pagesize"),
     "an unknown vendor": ("[sources.vonnage]\nclient_id = ''\n", "vonnage"),
+    "no country": ("[sources.vonage]\ndefault_region = 'Germany'\n", "two letters"),
     "an unknown warehouse key": ("[warehouse]\npaht = 'x'\n", r"\[warehouse\] paht"),
     "no TOML": ("[warehouse\n", r"config\.toml is not valid TOML"),
     "a page size too large": ("[sources.vonage]\npage_size = 5001\n", "between 1 and 5000"),
