@@ -76,11 +76,15 @@ def test_equal_starts_in_another_order_each_time_hide_no_interaction(
 
 
 class Oldest(VonageFake):
-    """Refuses the oldest window, and tells the others to wait for an hour."""
+    """Refuses the oldest window, and tells those asked for after it to wait for an hour."""
+
+    is_asked = False
 
     def _read(self, ask: Ask) -> Answer:
-        is_oldest = ask.query.get("start", "") < "2026-08-02"
-        return Answer({}, 404) if is_oldest else Answer({}, 429, {"Retry-After": "3600"})
+        if ask.query.get("start", "") < "2026-08-02":
+            self.is_asked = True
+            return Answer({}, 404)
+        return Answer({}, 429, {"Retry-After": "3600"}) if self.is_asked else super()._read(ask)
 
 
 def test_a_window_that_fails_waits_for_no_other(house: MakeHouse) -> None:
