@@ -406,15 +406,34 @@ def test_a_lead_that_moves_while_a_campaign_fails_is_never_away_nor_twice(
     assert_they_meet(home, went, came, moved={str(lead["id"]) for lead in moved})
 
 
+def test_a_gap_that_an_earlier_version_of_ours_left_is_closed(
+    home: House, fake: DialerFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.gather.ENOUGH_ROWS", 1)
+    went, came = (fake.add_campaign(name, leads=5) for name in ("First", "Last"))
+    home.run(now=datetime.now(UTC))
+    moved = fake.leads_of(went)[0]
+    moved["campaign_id"] = came
+    fake.recount()
+    with monkeypatch.context() as before:
+        before.setattr("pipelines.load.join_moved", lambda *_: None)
+        home.run(now=datetime.now(UTC))
+    life = dict(home.sql(LIVES))[str(moved["id"])]
+    assert life[0][2] < life[1][1]
+    home.run(now=datetime.now(UTC))
+    assert_they_meet(home, went, came, moved={str(moved["id"])})
+
+
 def test_a_lead_that_was_away_for_a_night_was_away(home: House, fake: DialerFake) -> None:
     key = fake.add_campaign("Only", leads=5)
-    home.run(now=NOW)
+    home.run(now=datetime.now(UTC))
     away = fake.leads.pop(str(fake.leads_of(key)[0]["id"]))
     fake.recount()
-    home.run(now=NOW + DAY)
+    home.run(now=datetime.now(UTC))
     fake.leads[away["id"]] = away | {"campaign_id": fake.add_campaign("Other")}
     fake.recount()
-    home.run(now=NOW + 2 * DAY)
+    for _ in range(2):
+        home.run(now=datetime.now(UTC))
     (life,) = dict(home.sql(LIVES)).values()
     assert life[0][2] < life[1][1]
 
