@@ -16,7 +16,7 @@ demo: install
 	$(BIN)/python -m tests.fakes
 
 test: install
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 check: install
 	$(BIN)/ruff format --check .
