@@ -46,6 +46,7 @@ EVERY_VENDOR: Mapping[str, Any] = {
     "default_region": "",
     "put_aside": False,
 }
+LIKE = 0.75  # a mistyped vendor; other names of the environment are none of ours
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # before any of these vendors
 NO_VENDOR = (
     "no vendor is configured: set credentials in .dlt/secrets.toml (see .dlt/example.secrets.toml)"
@@ -138,7 +139,9 @@ def _given(root: Path, environ: Mapping[str, str]) -> dict[str, Any]:
         match variable.lower().split("__"):
             case ["sources", vendor, key] if vendor in catalog.NAMES:
                 given["sources"].setdefault(vendor, {})[key] = value
-            case ["sources", vendor, _] if meant := get_close_matches(vendor, catalog.NAMES, 1):
+            case ["sources", vendor, _] if meant := get_close_matches(
+                vendor, catalog.NAMES, 1, LIKE
+            ):
                 raise ConfigError(f"{variable}: {vendor} is no vendor; is {meant[0]} meant?")
             case ["warehouse" | "marts" as section, key]:
                 given[section][key] = value
