@@ -272,7 +272,9 @@ def _called() -> int:
         command = place.command_path if place else "outreach"
         raise ConfigError(f"{said.rstrip('.')}; see {command} --help") from None
     except BrokenPipeError:  # whoever read our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from .show import let_output_go
+
+        let_output_go()
         return 1
 
 

@@ -100,7 +100,9 @@ def load(root: Path, environ: Mapping[str, str] = os.environ) -> Config:
     for name in catalog.NAMES:
         vendor = catalog.vendor(name)
         values = _vendor_section(vendor, given_sources.get(name, {}))
-        regions[name] = _region(name, values["default_region"])
+        regions[name] = values["default_region"]
+        if regions[name]:
+            _check_region(f"sources.{name}", "default_region", regions[name])
         missing = [key for key in vendor.secrets if not values[key]]
         if len(missing) == len(vendor.secrets):
             off[name] = f"off: no credentials ({_names(name, missing)})"
@@ -286,16 +288,11 @@ def _check_zone(section: str, key: str, name: str) -> None:
         ) from None
 
 
-def _region(vendor: str, code: str) -> str:
-    if not code:
-        return ""
+def _check_region(section: str, key: str, code: str) -> None:
     from phonenumbers import SUPPORTED_REGIONS
 
     if code.upper() not in SUPPORTED_REGIONS:
-        raise ConfigError(
-            f"[sources.{vendor}] default_region must be the two letters of a country such as US"
-        )
-    return code
+        raise ConfigError(f"[{section}] {key} must be the two letters of a country such as US")
 
 
 def _check_name(path: str) -> None:

@@ -54,8 +54,8 @@ def e164(raw: str, region: str) -> str | None:
 
     `region` (such as "US") is where a number without a country code belongs. A possible number is
     enough: whether it is in use nobody but its operator knows. One without its area is none, nor is
-    one whose digits the vendor has masked. Kore.ai leaves the + out: digits too
-    long for a national number are read with it, if they are a valid number then.
+    one whose digits the vendor has masked. Kore.ai leaves the + out: digits too long for a national
+    number are read with it, if they are a valid number then.
     """
     import phonenumbers
 

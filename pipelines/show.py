@@ -57,6 +57,13 @@ class _JsonLines(logging.Formatter):
         return json.dumps(said | getattr(record, "figures", {}))
 
 
+def let_output_go() -> None:
+    """Nobody can take it any more: what is still written to it goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
 class Show:
     """One run on a terminal or in a log file."""
 
@@ -73,9 +80,7 @@ class Show:
             sys.stdout.flush()
         except (OSError, SystemExit) as error:  # rich's way out of a broken pipe
             log.warning("the output cannot be written (%s); the run goes on", type(error).__name__)
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, sys.stdout.fileno())
-            os.close(nowhere)
+            let_output_go()
 
     @contextmanager
     def watching(self, board: "Board") -> Iterator[None]:

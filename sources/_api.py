@@ -186,15 +186,16 @@ class Api:
                 status=status,
             )
         if status != 200:
-            if url in self._login_urls:
-                status = 401 if status == 400 else status  # OAuth2 has 400 for a wrong client
+            is_login = url in self._login_urls
+            if is_login and status == 400:  # OAuth2 has it for a wrong client
+                status = 401
             mend = _mend(self.vendor, status)
             why = said(response.content, self._secrets)
             raise VendorError(
                 f"{place}: HTTP {response.status_code}{f' ({why})' if why else ''}{mend}",
                 status=status,
                 told_to_wait="Retry-After" in response.headers,
-                is_login=url in self._login_urls,
+                is_login=is_login,
             )
         try:
             body = decode(response.content)

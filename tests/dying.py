@@ -200,9 +200,8 @@ def _live(
     from pipelines.__main__ import main
 
     waits = ("sources._session.BACKOFF", "sources._gate.REST", "sources._api.BREATH")
-    usual = dict.fromkeys(waits, 0.01) | {
-        "pipelines.gather.ENOUGH_ROWS": 8
-    }  # several loads of each vendor
+    usual: dict[str, Any] = dict.fromkeys(waits, 0.01)
+    usual["pipelines.gather.ENOUGH_ROWS"] = 8  # several loads of each vendor
     for name, value in (usual | patches).items():
         setattr(_found(name.rpartition(".")[0]), name.rpartition(".")[2], value)
     counts = _arm(death)
